@@ -1,0 +1,1 @@
+"""The operator's files in the home, read and checked."""

@@ -1,0 +1,1 @@
+"""Exchange calendars and prices."""

@@ -1,0 +1,1 @@
+"""What kind of day it is: sessions, day types, stage times; pure rules over given data."""

@@ -1,0 +1,1 @@
+"""Values and rules: states, priorities, events, errors, retry, workflow graph, orders, bars."""

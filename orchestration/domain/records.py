@@ -1,0 +1,66 @@
+"""The journal's records: one an event, in the past tense; what is stored is named here and never renamed."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from orchestration.domain.json_value import JsonObject
+from orchestration.domain.states import RunStatus
+
+
+class RecordKind(StrEnum):
+    """What happened."""
+
+    RUN_CREATED = "run_created"
+    RUN_STARTED = "run_started"
+    RUN_COMPLETED = "run_completed"
+    RUN_FAILED = "run_failed"
+    RUN_CANCELLED = "run_cancelled"
+    RUN_INTERRUPTED = "run_interrupted"
+    STAGE_STARTED = "stage_started"
+    STAGE_COMPLETED = "stage_completed"
+    TASK_QUEUED = "task_queued"
+    TASK_STARTED = "task_started"
+    TASK_STOPPING = "task_stopping"
+    TASK_COMPLETED = "task_completed"
+    TASK_FAILED = "task_failed"
+    TASK_RETRYING = "task_retrying"
+    TASK_SKIPPED = "task_skipped"
+    TASK_EXPIRED = "task_expired"
+    TASK_CANCELLED = "task_cancelled"
+    AGENT_ERROR = "agent_error"
+    MARKET_EVENT = "market_event"
+    SYSTEM_ALERT = "system_alert"
+
+
+RUN_ENDINGS = {
+    RecordKind.RUN_COMPLETED: RunStatus.COMPLETED,
+    RecordKind.RUN_FAILED: RunStatus.FAILED,
+    RecordKind.RUN_CANCELLED: RunStatus.CANCELLED,
+    RecordKind.RUN_INTERRUPTED: RunStatus.INTERRUPTED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One event of one run. ``sequence`` counts from 1 without gaps; ``at`` is aware, UTC."""
+
+    run_id: str
+    sequence: int
+    kind: RecordKind
+    at: datetime
+    stage: str | None = None
+    task: str | None = None
+    data: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """What a list of runs shows of one."""
+
+    run_id: str
+    name: str
+    status: RunStatus
+    created_at: datetime
+    started_at: datetime | None
+    completed_at: datetime | None

@@ -1,0 +1,1 @@
+"""The mathematics that agents, nodes and triggers share; no I/O."""

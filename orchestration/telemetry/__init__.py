@@ -1,0 +1,1 @@
+"""Logs and progress: subscribers of events, never called by the core."""

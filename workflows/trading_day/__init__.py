@@ -1,0 +1,1 @@
+"""The day plan, and stage definitions as data."""
