@@ -102,15 +102,21 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowDefinition:
-    """A workflow that passed every check. ``source`` is what the user wrote, kept for the record."""
+    """A workflow that passed every check.
+
+    ``timeout_s`` counts from the start of a run; ``ends_by`` (aware, UTC) is when a dated one is over at the latest.
+    ``labels`` are told to every agent and handler that works on it; ``env`` lists the environment variables that its
+    tasks may read.
+    """
 
     name: str
     stages: tuple[StageDefinition, ...]
     description: str = ""
     timeout_s: float | None = None
+    ends_by: datetime | None = None
     announcements: tuple[Announcement, ...] = ()
     env: tuple[str, ...] = ()
-    source: JsonObject = field(default_factory=dict)
+    labels: JsonObject = field(default_factory=dict)
 
     @property
     def tasks(self) -> tuple[TaskDefinition, ...]:

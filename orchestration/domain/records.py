@@ -21,7 +21,6 @@ class RecordKind(StrEnum):
     STAGE_COMPLETED = "stage_completed"
     TASK_QUEUED = "task_queued"
     TASK_STARTED = "task_started"
-    TASK_STOPPING = "task_stopping"
     TASK_COMPLETED = "task_completed"
     TASK_FAILED = "task_failed"
     TASK_RETRYING = "task_retrying"

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from orchestration.domain.errors import DefinitionError
 from orchestration.domain.session import Interval
 
-_PERIOD = re.compile(r"(\d+)\s*(s|m|h)")
+_PERIOD = re.compile(r"([0-9]{1,7})\s*(s|m|h)")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
 
 

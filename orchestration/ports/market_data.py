@@ -23,6 +23,9 @@ class MarketData(Protocol):
     def has_prices(self, symbol: str, on: date) -> bool:
         """Whether ``symbol`` can be traded on the session ``on``: it is known and has a price for that date."""
 
+    def daily_history(self, symbol: str, *, before: date, count: int) -> tuple[Bar, ...]:
+        """The last ``count`` daily bars at hand of sessions dated before ``before``, oldest first; for planning."""
+
     async def daily_bars(self, symbol: str, *, count: int, before: date | None = None) -> tuple[Bar, ...]:
         """The last ``count`` daily bars, oldest first, of sessions that have closed by the clock's now.
 

@@ -1,1 +1,0 @@
-"""The operator's files in the home, read and checked."""
