@@ -3,6 +3,8 @@
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import UTC, datetime
 
+from orchestration.ports.clock import Waitable
+
 
 class ManualClock:
     """A clock that stands where the test puts it; sleeping moves it."""
@@ -18,6 +20,12 @@ class ManualClock:
 
     async def sleep_until(self, when: datetime) -> None:
         self.moment = max(self.moment, when)
+
+    async def wait(self, wake: Waitable, until: datetime | None) -> None:
+        if until is None:
+            await wake.wait()
+        else:
+            self.moment = max(self.moment, until)
 
     def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
         return nullcontext()

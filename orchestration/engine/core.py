@@ -1,0 +1,492 @@
+"""Decide what a run does next: no I/O, no clock, no tasks.
+
+The runner feeds this module one input at a time and performs the commands it returns, once the records that come with
+them are durable.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from heapq import heappop, heappush
+from typing import assert_never
+
+from orchestration.domain.definition import StageDefinition, TaskDefinition
+from orchestration.domain.json_value import JsonObject, JsonValue
+from orchestration.domain.records import Record, RecordKind
+from orchestration.domain.retry import RetryStrategy
+from orchestration.domain.states import OnFailure, RunStatus, StageStatus, TaskStatus
+from orchestration.engine.commands import Command, EndRun, EnqueueTask, EvaluateCondition, StartAttempt, StopAttempt
+from orchestration.engine.inputs import (
+    AttemptFailed,
+    AttemptStopped,
+    AttemptSucceeded,
+    Begin,
+    Cancel,
+    ConditionDecided,
+    Granted,
+    Input,
+    TimeCame,
+)
+from orchestration.engine.run_state import RunState, TaskState
+
+STOP_GRACE = timedelta(seconds=5)
+"""How long an attempt that was told to stop may take to do so before it is given up on."""
+
+
+@dataclass(slots=True)
+class Decision:
+    """What to make durable, and what to do then."""
+
+    records: list[Record] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+
+
+class _Timer(StrEnum):
+    """What falls due; at one moment in this order."""
+
+    ANNOUNCEMENT = "a"
+    ATTEMPT_LIMIT = "b"
+    STOP_GRACE = "c"
+    STAGE_LIMIT = "d"
+    RUN_LIMIT = "e"
+    DEADLINE = "f"
+    STAGE_START = "g"
+    TASK_START = "h"
+    RETRY = "i"
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    """Why a running attempt was told to stop, and whether that is the end of its task."""
+
+    status: TaskStatus
+    reason: str
+    final: bool
+
+
+class RunCore:
+    """The deciding half of one run."""
+
+    def __init__(self, state: RunState, retry: RetryStrategy | None) -> None:
+        """``retry`` is the strategy of tasks without delays of their own; ``None``: nothing is ever retried."""
+        self.state = state
+        self._retry = retry
+        self._timers: list[tuple[datetime, _Timer, int, str]] = []
+        self._stops: dict[str, _Stop] = {}
+        self._cancelling: str | None = None
+        self._timed_out: str | None = None
+        self._decided: set[str] = set()
+        self._changed: deque[str] = deque()
+        self._stages: tuple[StageDefinition, ...] = state.definition.stages
+        self._next_stage = 0
+        self._decision = Decision()
+        self._at = datetime.min.replace(tzinfo=UTC)
+
+    @property
+    def next_due(self) -> datetime | None:
+        """When `TimeCame` is to be fed next; ``None``: nothing is dated."""
+        return self._timers[0][0] if self._timers else None
+
+    def decide(self, event: Input) -> Decision:
+        """Take in ``event``; return the records and commands that follow from it. An input that is late is no error."""
+        if self.state.status.ended:
+            return Decision()
+        self._decision, self._at = Decision(), event.at
+        match event:
+            case Begin():
+                if self.state.status is RunStatus.PENDING:
+                    self._begin()
+            case TimeCame():
+                self._time_came()
+            case ConditionDecided():
+                self._condition_decided(event)
+            case Granted():
+                self._granted(event)
+            case AttemptSucceeded() | AttemptFailed() | AttemptStopped():
+                self._attempt_ended(event)
+            case Cancel():
+                self._cancel(event.reason)
+            case _:
+                assert_never(event)
+        self._settle()
+        return self._decision
+
+    # -- what happened
+
+    def _begin(self) -> None:
+        self._record(RecordKind.RUN_STARTED)
+        definition = self.state.definition
+        if definition.timeout_s is not None:
+            self._remind(self._at + timedelta(seconds=definition.timeout_s), _Timer.RUN_LIMIT)
+        if definition.ends_by is not None:
+            self._remind(definition.ends_by, _Timer.RUN_LIMIT)
+        for index, announcement in enumerate(definition.announcements):
+            if announcement.at >= self._at:
+                self._remind(announcement.at, _Timer.ANNOUNCEMENT, number=index)
+        for stage in self._stages:
+            if stage.starts_at is not None:
+                self._remind(stage.starts_at, _Timer.STAGE_START, stage.name)
+        self._open_next_stages()
+
+    def _time_came(self) -> None:
+        while not self.state.status.ended and self._timers and self._timers[0][0] <= self._at:
+            _, timer, number, name = heappop(self._timers)
+            self._timer_came(timer, number, name)
+            self._settle()
+
+    def _timer_came(self, timer: _Timer, number: int, name: str) -> None:
+        match timer:
+            case _Timer.ANNOUNCEMENT:
+                self._record(RecordKind.MARKET_EVENT, data=self.state.definition.announcements[number].data)
+            case _Timer.ATTEMPT_LIMIT:
+                self._limit_reached(self.state.tasks[name], number)
+            case _Timer.STOP_GRACE:
+                self._given_up(self.state.tasks[name], number)
+            case _Timer.STAGE_LIMIT:
+                limit = self._stages[number].timeout_s
+                self._close(self._stages[number].tasks, f"stage {name} timed out after {limit:g} s")
+            case _Timer.RUN_LIMIT:
+                self._timed_out = f"the run was not over by {self._at:%Y-%m-%dT%H:%M:%SZ}"
+                self._close(self.state.definition.tasks, self._timed_out)
+            case _Timer.DEADLINE:
+                self._deadline_came(self.state.tasks[name])
+            case _Timer.STAGE_START:
+                self._open_next_stages()
+            case _Timer.TASK_START:
+                self._consider(self.state.tasks[name])
+            case _Timer.RETRY:
+                if self.state.tasks[name].status is TaskStatus.RETRYING:
+                    self._enqueue(self.state.tasks[name])
+            case _:
+                assert_never(timer)
+
+    def _limit_reached(self, task: TaskState, attempt: int) -> None:
+        if task.status is TaskStatus.RUNNING and task.attempts == attempt:
+            limit = task.definition.timeout_s
+            self._stop(task, _Stop(TaskStatus.TIMEOUT, f"not finished within {limit:g} s", final=False))
+
+    def _given_up(self, task: TaskState, attempt: int) -> None:
+        name = task.definition.name
+        if task.status is TaskStatus.RUNNING and task.attempts == attempt and name in self._stops:
+            stop = self._stops[name]
+            waited = STOP_GRACE.total_seconds()
+            where = f"{name} of {self.state.definition.name}"
+            message = f"{where}, told to stop ({stop.reason}), went on for {waited:g} s and was given up on"
+            self._record(RecordKind.SYSTEM_ALERT, task, {"source": "engine", "message": message})
+            self._stops[name] = _Stop(stop.status, stop.reason, final=True)
+            self._stopped(task)
+
+    def _deadline_came(self, task: TaskState) -> None:
+        if task.status in {TaskStatus.PENDING, TaskStatus.QUEUED} and not task.attempts:
+            self._expire(task)
+
+    def _condition_decided(self, event: ConditionDecided) -> None:
+        task = self.state.tasks[event.task]
+        if task.status is not TaskStatus.PENDING:
+            return
+        self._decided.add(event.task)
+        if event.error is not None:
+            self._end(task, RecordKind.TASK_FAILED, {"status": "failed", "error": event.error, "attempt": 0})
+        elif event.skip_reason is not None:
+            self._end(task, RecordKind.TASK_SKIPPED, {"reason": event.skip_reason, "own_condition": True})
+        else:
+            self._consider(task)
+
+    def _granted(self, event: Granted) -> None:
+        task = self.state.tasks[event.task]
+        if task.status is not TaskStatus.QUEUED:
+            return
+        deadline = self.state.deadline(task.definition)
+        if deadline is not None and self._at >= deadline:
+            self._expire(task)
+            return
+        attempt = task.attempts + 1
+        self._record(RecordKind.TASK_STARTED, task, {"attempt": attempt})
+        limit = timedelta(seconds=task.definition.timeout_s)
+        self._remind(self._at + limit, _Timer.ATTEMPT_LIMIT, event.task, attempt)
+        self._decision.commands.append(StartAttempt(task=event.task, attempt=attempt))
+
+    def _attempt_ended(self, event: AttemptSucceeded | AttemptFailed | AttemptStopped) -> None:
+        task = self.state.tasks[event.task]
+        if task.status is not TaskStatus.RUNNING or task.attempts != event.attempt:
+            return  # it was given up on
+        if event.task in self._stops:
+            self._stopped(task)
+            return
+        match event:
+            case AttemptSucceeded():
+                self._end(task, RecordKind.TASK_COMPLETED, {"result": event.result, "attempt": event.attempt})
+            case AttemptFailed():
+                self._agent_error(task, event.error)
+                self._failed(task, TaskStatus.FAILED, event.error, retryable=event.retryable)
+            case AttemptStopped():
+                self._failed(task, TaskStatus.FAILED, "its coroutine cancelled itself", retryable=True)
+
+    def _cancel(self, reason: str) -> None:
+        if self._cancelling is not None:
+            return
+        self._cancelling = reason
+        for task in self.state.tasks.values():
+            if task.status is TaskStatus.RUNNING:
+                self._stop(task, _Stop(TaskStatus.CANCELLED, reason, final=True))
+            elif not task.status.ended:
+                self._end(task, RecordKind.TASK_CANCELLED, {"reason": reason})
+
+    # -- what follows
+
+    def _settle(self) -> None:
+        """Follow up until nothing changes: dependants, stages, the end of the run."""
+        while True:
+            while self._changed:
+                self._follow(self.state.tasks[self._changed.popleft()])
+            if not (self._close_stages() or self._open_next_stages() or self._changed):
+                break
+        if self._under_way and all(s.completed_at for s in self.state.stages.values()):
+            self._end_run()
+
+    @property
+    def _under_way(self) -> bool:
+        """Whether stages may end: the run has begun, or was cancelled before it could."""
+        return self.state.status is RunStatus.RUNNING or (
+            self._cancelling is not None and self.state.status is RunStatus.PENDING
+        )
+
+    def _follow(self, ended: TaskState) -> None:
+        for name in self.state.needed_by[ended.definition.name]:
+            task = self.state.tasks[name]
+            if ended.satisfied:
+                self._consider(task)
+            elif not task.status.ended:
+                self._end(task, RecordKind.TASK_SKIPPED, {"reason": _unmet(ended)})
+
+    def _consider(self, task: TaskState) -> None:
+        """Queue ``task`` if nothing is in its way any more."""
+        stage = self.state.stages[task.definition.stage]
+        if task.status is not TaskStatus.PENDING or task.missing or stage.status is not StageStatus.RUNNING:
+            return
+        definition = task.definition
+        deadline = self.state.deadline(definition)
+        if deadline is not None and self._at >= deadline:
+            self._expire(task)
+        elif definition.starts_at is not None and self._at < definition.starts_at:
+            self._remind(definition.starts_at, _Timer.TASK_START, definition.name)
+        elif (definition.when or definition.skip_conditions) and definition.name not in self._decided:
+            self._decision.commands.append(EvaluateCondition(task=definition.name))
+        else:
+            self._enqueue(task)
+
+    def _enqueue(self, task: TaskState) -> None:
+        name = task.definition.name
+        self._record(RecordKind.TASK_QUEUED, task)
+        self._decision.commands.append(
+            EnqueueTask(
+                task=name,
+                priority=self.state.priorities[name],
+                deadline=self.state.deadline(task.definition),
+                path=self.state.paths[name],
+            )
+        )
+
+    def _open_next_stages(self) -> bool:
+        """Start the stages whose turn it is; tell whether any did."""
+        opened = False
+        for index in range(self._next_stage, len(self._stages)):
+            definition, stage = self._stages[index], self.state.stages[self._stages[index].name]
+            if stage.status is not StageStatus.PENDING or self.state.status is not RunStatus.RUNNING:
+                continue
+            if self._is_due(definition, index):
+                self._open(definition)
+                opened = True
+        while self._next_stage < len(self._stages) and self._has_started(self._next_stage):
+            self._next_stage += 1
+        return opened
+
+    def _has_started(self, index: int) -> bool:
+        return self.state.stages[self._stages[index].name].status is not StageStatus.PENDING
+
+    def _is_due(self, definition: StageDefinition, index: int) -> bool:
+        if definition.starts_at is not None:
+            return self._at >= definition.starts_at
+        return all(self.state.stages[earlier.name].completed_at for earlier in self._stages[:index])
+
+    def _open(self, definition: StageDefinition) -> None:
+        failed = self._failed_before(definition)
+        if failed is not None:
+            self._skip_stage(definition, failed)
+            return
+        self._record(RecordKind.STAGE_STARTED, stage=definition.name)
+        if definition.timeout_s is not None:
+            index = self.state.stages[definition.name].index
+            limit = self._at + timedelta(seconds=definition.timeout_s)
+            self._remind(limit, _Timer.STAGE_LIMIT, definition.name, index)
+        for task in definition.tasks:
+            deadline = self.state.deadline(task)
+            if deadline is not None:
+                self._remind(deadline, _Timer.DEADLINE, task.name)
+            self._consider(self.state.tasks[task.name])
+
+    def _failed_before(self, definition: StageDefinition) -> str | None:
+        """The first earlier stage that may not fail and did, or ``None``."""
+        for earlier in self._stages[: self.state.stages[definition.name].index]:
+            if earlier.on_failure is OnFailure.FAIL and self.state.stages[earlier.name].failed_task is not None:
+                return earlier.name
+        return None
+
+    def _skip_stage(self, definition: StageDefinition, failed: str) -> None:
+        reason = f"stage {failed} failed"
+        for task in definition.tasks:
+            if not self.state.tasks[task.name].status.ended:
+                self._end(self.state.tasks[task.name], RecordKind.TASK_SKIPPED, {"reason": reason})
+        self._end_stage(definition, StageStatus.SKIPPED, reason)
+
+    def _close_stages(self) -> bool:
+        """End the stages whose tasks have all ended; tell whether any did."""
+        closed = False
+        for definition in self._stages:
+            stage = self.state.stages[definition.name]
+            if stage.left or stage.completed_at or not self._under_way:
+                continue
+            if self._cancelling is not None:
+                self._end_stage(definition, StageStatus.CANCELLED, self._cancelling)
+            elif stage.status is StageStatus.RUNNING:
+                failed = stage.failed_task
+                reason = None if failed is None else f"task {failed} {self.state.tasks[failed].status}"
+                self._end_stage(definition, StageStatus.FAILED if failed else StageStatus.COMPLETED, reason)
+            elif definition.tasks or self._timed_out is not None:
+                self._end_stage(definition, StageStatus.SKIPPED, "all of its tasks ended before it could start")
+            else:
+                continue
+            closed = True
+            failed_here = stage.failed_task is not None and definition.on_failure is OnFailure.FAIL
+            if failed_here and self._cancelling is None:
+                for later in self._stages[stage.index + 1 :]:
+                    if self.state.stages[later.name].status is StageStatus.PENDING:
+                        self._skip_stage(later, definition.name)
+        return closed
+
+    def _end_stage(self, definition: StageDefinition, status: StageStatus, reason: str | None) -> None:
+        self._record(RecordKind.STAGE_COMPLETED, stage=definition.name, data={"status": status, "reason": reason})
+
+    def _end_run(self) -> None:
+        failed = [name for name, task in self.state.tasks.items() if task.status in _FAILURES]
+        if self._cancelling is not None:
+            self._record(RecordKind.RUN_CANCELLED, data={"reason": self._cancelling})
+        elif failed or self._timed_out is not None:
+            reason = self._timed_out or f"{len(failed)} of {len(self.state.tasks)} tasks failed, the first {failed[0]}"
+            self._record(RecordKind.RUN_FAILED, data={"reason": reason})
+        else:
+            self._record(RecordKind.RUN_COMPLETED, data={"reason": None})
+        self._decision.commands.append(EndRun())
+
+    # -- the ends of attempts and tasks
+
+    def _stop(self, task: TaskState, stop: _Stop) -> None:
+        name = task.definition.name
+        already = self._stops.get(name)
+        if already is not None and already.final:
+            return  # nothing that comes later brings the task back
+        self._stops[name] = stop
+        if already is None:
+            self._remind(self._at + STOP_GRACE, _Timer.STOP_GRACE, name, task.attempts)
+            self._decision.commands.append(StopAttempt(task=name, attempt=task.attempts))
+
+    def _stopped(self, task: TaskState) -> None:
+        stop = self._stops.pop(task.definition.name)
+        if stop.status is TaskStatus.CANCELLED:
+            self._end(task, RecordKind.TASK_CANCELLED, {"reason": stop.reason})
+        else:
+            self._failed(task, stop.status, stop.reason, retryable=not stop.final)
+
+    def _failed(self, task: TaskState, status: TaskStatus, error: str, *, retryable: bool) -> None:
+        """Retry the task or end it after an attempt that failed or timed out."""
+        attempt, definition = task.attempts, task.definition
+        data: dict[str, JsonValue] = {"status": status, "error": error, "attempt": attempt}
+        delay = self._retry_delay(definition, attempt) if retryable else None
+        if delay is None:
+            self._end(task, RecordKind.TASK_FAILED, data)
+            return
+        due, deadline = self._at + timedelta(seconds=delay), self.state.deadline(definition)
+        if deadline is not None and due >= deadline:
+            reason = f"a retry would be due at {due:%H:%M:%SZ}, its deadline is {deadline:%H:%M:%SZ}"
+            self._end(task, RecordKind.TASK_FAILED, {**data, "reason": reason})
+            return
+        self._record(RecordKind.TASK_RETRYING, task, {**data, "delay_s": delay})
+        self._remind(due, _Timer.RETRY, definition.name)
+
+    def _retry_delay(self, definition: TaskDefinition, attempt: int) -> float | None:
+        """Seconds until the attempt after number ``attempt``; ``None``: there is none."""
+        if self._retry is None or attempt > definition.max_retries:
+            return None
+        if definition.retry_delays:
+            return definition.retry_delays[min(attempt, len(definition.retry_delays)) - 1]
+        return self._retry.get_retry_delay(attempt - 1)
+
+    def _close(self, tasks: tuple[TaskDefinition, ...], reason: str) -> None:
+        """End all of ``tasks`` because time is up: what runs is stopped, what has not started never does."""
+        for definition in tasks:
+            task = self.state.tasks[definition.name]
+            if task.status is TaskStatus.RUNNING:
+                self._stop(task, _Stop(TaskStatus.TIMEOUT, reason, final=True))
+            elif task.attempts and not task.status.ended:
+                self._end_without_retry(task, reason)
+            elif not task.status.ended:
+                self._end(task, RecordKind.TASK_EXPIRED, {"reason": reason})
+
+    def _expire(self, task: TaskState) -> None:
+        deadline = self.state.deadline(task.definition)
+        if task.attempts:
+            reason = f"its retry could not start before {deadline:%H:%M:%SZ}"
+            self._end_without_retry(task, reason)
+            return
+        waited = "waiting for a slot" if task.status is TaskStatus.QUEUED else "waiting for what it needs"
+        waited = waited if task.missing or task.status is TaskStatus.QUEUED else "not begun"
+        reason = f"its window ended at {deadline:%Y-%m-%dT%H:%M:%SZ} before it could start ({waited})"
+        self._end(task, RecordKind.TASK_EXPIRED, {"reason": reason})
+
+    def _end_without_retry(self, task: TaskState, reason: str) -> None:
+        """End a task that waits for a retry with the outcome of its last attempt."""
+        data = {"status": task.outcome, "error": task.error, "attempt": task.attempts, "reason": reason}
+        self._end(task, RecordKind.TASK_FAILED, data)
+
+    def _end(self, task: TaskState, kind: RecordKind, data: Mapping[str, JsonValue]) -> None:
+        self._record(kind, task, data)
+        self._changed.append(task.definition.name)
+
+    def _agent_error(self, task: TaskState, error: str) -> None:
+        if task.definition.agent is not None:
+            self._record(RecordKind.AGENT_ERROR, task, {"attempt": task.attempts, "error": error})
+
+    # -- small things
+
+    def _remind(self, when: datetime, timer: _Timer, name: str = "", number: int = 0) -> None:
+        heappush(self._timers, (when, timer, number, name))
+
+    def _record(
+        self,
+        kind: RecordKind,
+        task: TaskState | None = None,
+        data: JsonObject | None = None,
+        stage: str | None = None,
+    ) -> None:
+        record = Record(
+            run_id=self.state.run_id,
+            sequence=self.state.sequence + 1,
+            kind=kind,
+            at=self._at,
+            stage=stage if task is None else task.definition.stage,
+            task=None if task is None else task.definition.name,
+            data=data or {},
+        )
+        self.state.apply(record)
+        self._decision.records.append(record)
+
+
+_FAILURES = (TaskStatus.FAILED, TaskStatus.TIMEOUT)
+
+
+def _unmet(ended: TaskState) -> str:
+    name, status = ended.definition.name, ended.status
+    said = "timed out" if status is TaskStatus.TIMEOUT else f"was {status}"
+    return f"it needs {name}, which {'failed' if status is TaskStatus.FAILED else said}"

@@ -1,0 +1,260 @@
+"""WorkflowEngine: the public face of the engine."""
+
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from orchestration.domain.definition import Workflow
+from orchestration.domain.errors import DefinitionError
+from orchestration.domain.events import OrchestrationEvent
+from orchestration.domain.json_value import JsonValue, to_json_value
+from orchestration.domain.records import Record, RecordKind
+from orchestration.domain.states import RunStatus
+from orchestration.engine.core import RunCore
+from orchestration.engine.definitions import Defaults, read_definition
+from orchestration.engine.engine_settings import EngineSettings
+from orchestration.engine.event_bus import InProcessEventBus
+from orchestration.engine.in_process_executor import InProcessExecutor
+from orchestration.engine.inputs import Begin, Cancel
+from orchestration.engine.null_run_store import NullRunStore
+from orchestration.engine.public_events import public_event
+from orchestration.engine.recovery import interrupt_unfinished
+from orchestration.engine.result import run_result
+from orchestration.engine.run_state import RunState, rebuild
+from orchestration.engine.runner import Runner
+from orchestration.engine.stored_definition import from_json, to_json
+from orchestration.engine.task_types import TASK_TYPES, TaskTypes
+from orchestration.ports.clock import Clock
+from orchestration.ports.event_bus import EventHandler
+from orchestration.ports.executor import Executor
+from orchestration.ports.ids import Ids
+from orchestration.ports.run_store import RunStore
+from orchestration.system.clock import WallClock
+from orchestration.system.ids import SystemIds
+
+KEPT_WITHOUT_STORE = 1000
+KEPT_WITH_STORE = 10
+"""How many ended runs an engine remembers, the newest; others are asked of the store."""
+
+
+class WorkflowEngine:
+    """Creates and carries out runs.
+
+    ``agents`` are looked up by name, see `ports.agent.Agent`. ``config`` is anything with the fields of
+    `OrchestrationConfig`, in either spelling. Without a ``run_store`` nothing outlives the process. It may be used as
+    it is, or as an async context manager that keeps its parts running between runs.
+    """
+
+    def __init__(
+        self,
+        agents: Mapping[str, Any],
+        config: object,
+        *,
+        run_store: RunStore | None = None,
+        clock: Clock | None = None,
+        executor: Executor | None = None,
+        ids: Ids | None = None,
+        task_types: TaskTypes = TASK_TYPES,
+        services: Mapping[str, object] | None = None,
+    ) -> None:
+        self.agents = dict(agents)
+        self.clock: Clock = clock or WallClock()
+        self.settings = EngineSettings.read(config)
+        self.max_concurrent_tasks = self.settings.max_concurrent_tasks
+        self.run_store: RunStore = run_store or NullRunStore()
+        self._ids = ids or SystemIds()
+        self._task_types = task_types
+        self._executor = executor or InProcessExecutor(
+            self.agents, task_types, services=services or {}, environment=self.settings.environment
+        )
+        self._bus = InProcessEventBus(self.clock)
+        self._runner = self._new_runner()
+        self._users = 0
+        self._running: asyncio.Task[None] | None = None
+        self._waiting: dict[str, RunCore] = {}
+        self._ended: OrderedDict[str, RunState] = OrderedDict()
+        self._ends: Counter[RunStatus] = Counter()
+
+    async def __aenter__(self) -> "WorkflowEngine":
+        await self._enter()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self._leave()
+
+    async def create_workflow(
+        self, definition: Mapping[str, Any] | Workflow, parameters: Mapping[str, Any] | None = None
+    ) -> str:
+        """Check ``definition``, keep it, and return the id of a run of it, which starts with `execute_workflow`.
+
+        A parameter that is named like a task and holds an object is merged into that task's own parameters; any other
+        is a variable. Raises `DefinitionError` with the place and the nearest right name.
+        """
+        values = to_json_value({} if parameters is None else parameters, "parameters")
+        if not isinstance(values, Mapping):
+            raise DefinitionError(f"parameters is a {type(parameters).__name__}; give a mapping")
+        checked = read_definition(
+            definition,
+            agents=self.agents,
+            task_types=self._task_types,
+            defaults=Defaults(
+                timeout_s=self.settings.default_task_timeout,
+                max_retries=self.settings.max_retries,
+                run_timeout_s=self.settings.workflow_timeout,
+            ),
+            parameters=values,
+        )
+        run_id = self._ids.next_id()
+        data: dict[str, JsonValue] = {
+            "name": checked.name,
+            "definition": to_json(checked),
+            "parameters": values,
+            "code_version": version("belltower"),
+        }
+        created = Record(run_id=run_id, sequence=1, kind=RecordKind.RUN_CREATED, at=self.clock.now(), data=data)
+        await self.run_store.append([created])
+        state = RunState(run_id=run_id, definition=checked, parameters=values)
+        state.apply(created)
+        retry = self.settings.retry_strategy if self.settings.enable_retry else None
+        self._waiting[run_id] = RunCore(state, retry)
+        return run_id
+
+    async def execute_workflow(self, execution_id: str) -> dict[str, Any]:
+        """Carry the run out and return its result; called again, also at the same time, return the same result.
+
+        Returns when the handlers have had its last event, or after the limit of `event_bus`. Cancelling the call
+        cancels the run. Raises `DefinitionError` for an unknown id and for an unfinished run of another engine,
+        `StoreUnavailableError` when the journal fails.
+        """
+        waiting = self._waiting.pop(execution_id, None)
+        if waiting is None and self._runner.ended(execution_id) is None:
+            return run_result(await self._ended_run(execution_id))
+        async with self._started():
+            if waiting is not None:
+                self._runner.add(waiting, Begin(at=self.clock.now()))
+            ended = self._runner.ended(execution_id)
+            if ended is None:
+                return run_result(await self._ended_run(execution_id))
+            try:
+                state = await asyncio.shield(ended)
+            except asyncio.CancelledError:
+                self._runner.feed(execution_id, Cancel(at=self.clock.now(), reason="the caller was cancelled"))
+                await asyncio.shield(ended)
+                raise
+            finally:
+                await self._bus.drain()
+        return run_result(state)
+
+    async def cancel(self, execution_id: str, reason: str) -> None:
+        """End the run: what has not started never does, what runs is stopped. Returns once that is asked for.
+
+        A run that has ended stays as it is. Raises `DefinitionError` for an unknown id.
+        """
+        event = Cancel(at=self.clock.now(), reason=reason)
+        waiting = self._waiting.pop(execution_id, None)
+        if waiting is not None:
+            decision = waiting.decide(event)
+            await self.run_store.append(decision.records)
+            self._remember(waiting.state)
+            for record in decision.records:
+                if (public := public_event(record, waiting.state)) is not None:
+                    self._bus.publish(*public)
+        elif self._runner.ended(execution_id) is not None:
+            self._runner.feed(execution_id, event)
+        else:
+            await self._ended_run(execution_id)
+
+    def get_execution_status(self, execution_id: str) -> dict[str, Any]:
+        """Return the result so far of a run of this process. Raises `DefinitionError` for any other."""
+        waiting = self._waiting.get(execution_id)
+        state = waiting.state if waiting else self._runner.state(execution_id) or self._ended.get(execution_id)
+        if state is None:
+            raise DefinitionError(f"no run {execution_id!r} is known to this process")
+        return run_result(state)
+
+    def counts(self) -> dict[str, int]:
+        """How many runs are active, and how many this process has completed and failed."""
+        return {
+            "active_executions": len(self._runner.active),
+            "completed_executions": self._ends[RunStatus.COMPLETED],
+            "failed_executions": self._ends[RunStatus.FAILED],
+        }
+
+    async def register_event_handler(self, event: OrchestrationEvent | None, handler: EventHandler) -> None:
+        """Call ``handler(event, data)`` for every ``event`` from now on; ``None``: for all.
+
+        Each handler gets events in order, one at a time, at most 5 s a call; one that raises or hangs harms nobody
+        and is reported once as `SYSTEM_ALERT`.
+        """
+        self._bus.subscribe(event, handler)
+
+    async def emit_event(self, event: OrchestrationEvent, data: Mapping[str, Any]) -> None:
+        """Give ``event`` to its handlers and return at once."""
+        self._bus.publish(event, data)
+
+    async def interrupt_unfinished(self) -> tuple[str, ...]:
+        """Mark the runs that a dead process left unfinished; see `recovery`."""
+        return await interrupt_unfinished(self.run_store, self.clock)
+
+    # -- the parts while they run
+
+    @asynccontextmanager
+    async def _started(self) -> AsyncIterator[None]:
+        await self._enter()
+        try:
+            yield
+        finally:
+            await self._leave()
+
+    async def _enter(self) -> None:
+        self._users += 1
+        if self._running is not None and self._running.done():  # the store failed, and may be back
+            self._runner, self._running = self._new_runner(), None
+        if self._running is None:
+            self._running = asyncio.get_running_loop().create_task(self._runner.run())
+
+    async def _leave(self) -> None:
+        self._users -= 1
+        if self._users or self._running is None:
+            return
+        running, self._running = self._running, None
+        self._runner = self._new_runner()  # before anything is awaited: somebody may enter meanwhile
+        running.cancel()
+        await asyncio.wait([running])
+        if not self._users:
+            await self._bus.close()
+
+    def _new_runner(self) -> Runner:
+        return Runner(
+            clock=self.clock,
+            store=self.run_store,
+            bus=self._bus,
+            executor=self._executor,
+            slots=self.max_concurrent_tasks,
+            on_end=self._remember,
+        )
+
+    def _remember(self, state: RunState) -> None:
+        self._ends[state.status] += 1
+        self._ended[state.run_id] = state
+        kept = KEPT_WITHOUT_STORE if isinstance(self.run_store, NullRunStore) else KEPT_WITH_STORE
+        while len(self._ended) > kept:
+            self._ended.popitem(last=False)
+
+    async def _ended_run(self, execution_id: str) -> RunState:
+        state = self._ended.get(execution_id)
+        if state is None:
+            records = await self.run_store.records(execution_id)
+            if not records:
+                raise DefinitionError(f"there is no run {execution_id!r}; create_workflow returns the id of a new one")
+            definition: Any = records[0].data["definition"]
+            state = rebuild(from_json(definition), records)
+            if not state.status.ended:
+                raise DefinitionError(
+                    f"run {execution_id!r} is {state.status}, and this engine does not carry it out: another one does, "
+                    "or it broke off; create_workflow makes a new one"
+                )
+        return state

@@ -1,0 +1,142 @@
+"""The event bus inside one process: every handler has a queue of its own, in order."""
+
+import asyncio
+import inspect
+import logging
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from orchestration.domain.events import OrchestrationEvent
+from orchestration.domain.json_value import copy_json
+from orchestration.engine.public_events import iso
+from orchestration.ports.clock import Clock
+from orchestration.ports.event_bus import EventHandler
+
+HANDLER_LIMIT_S = 5.0
+"""How long one call of a handler may take, and how long `drain` waits in all."""
+
+_log = logging.getLogger(__name__)
+
+
+class InProcessEventBus:
+    """Delivers events in tasks of its own; `close` ends them.
+
+    A handler that raises or hangs is reported once, as a `SYSTEM_ALERT`, and goes on getting events.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._mailboxes: list[_Mailbox] = []
+
+    def subscribe(self, event: OrchestrationEvent | None, handler: EventHandler) -> None:
+        """Call ``handler(event, data)``, a function or a coroutine function, for ``event``; ``None``: for all."""
+        if not callable(handler):
+            raise TypeError(f"a handler is called with (event, data), and {handler!r} can't be called")
+        if event is not None and not isinstance(event, OrchestrationEvent):
+            raise TypeError(f"{event!r} is no event; register for a member of OrchestrationEvent, or None for all")
+        self._mailboxes.append(_Mailbox(event, handler, self))
+
+    def publish(self, event: OrchestrationEvent, data: Mapping[str, Any]) -> None:
+        """Put ``event`` into the mailbox of everybody who wants it."""
+        for mailbox in self._mailboxes:
+            if mailbox.wants(event):
+                mailbox.put(event, data)
+
+    async def drain(self) -> None:
+        """Return once every mailbox is empty and its handler is back, or after `HANDLER_LIMIT_S` seconds.
+
+        A handler that calls it does not wait for itself.
+        """
+        with suppress(TimeoutError):
+            async with self._clock.timeout(HANDLER_LIMIT_S):
+                while busy := self._busy():
+                    await asyncio.wait(busy)
+
+    async def close(self) -> None:
+        """Cancel the handlers that are still at work; what is left in the mailboxes is dropped, and logged.
+
+        A handler that goes on all the same is left behind after `HANDLER_LIMIT_S` seconds.
+        """
+        stopping = self._busy()
+        for mailbox in self._mailboxes:
+            if mailbox.worker in stopping:
+                mailbox.abandon()
+        if stopping:
+            with suppress(TimeoutError):
+                async with self._clock.timeout(HANDLER_LIMIT_S):
+                    await asyncio.wait(stopping)
+
+    def _busy(self) -> list[asyncio.Task[None]]:
+        me = asyncio.current_task()
+        return [m.worker for m in self._mailboxes if m.worker is not None and m.worker is not me]
+
+    async def call(self, mailbox: "_Mailbox", event: OrchestrationEvent, data: Mapping[str, Any]) -> None:
+        """Call one handler once, within its limit."""
+        try:
+            async with self._clock.timeout(HANDLER_LIMIT_S):
+                try:
+                    answer = mailbox.handler(event, data)
+                    if inspect.isawaitable(answer):
+                        await answer
+                except Exception as error:  # noqa: BLE001 (whatever a handler raises must not harm the run)
+                    self._report(mailbox, event, f"raised {error!r}")
+        except TimeoutError:
+            self._report(mailbox, event, f"did not return within {HANDLER_LIMIT_S:g} s")
+        except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
+            self._report(mailbox, event, "cancelled itself")
+
+    def _report(self, mailbox: "_Mailbox", event: OrchestrationEvent, fault: str) -> None:
+        name = getattr(mailbox.handler, "__qualname__", None) or repr(mailbox.handler)
+        message = f"handler {name} {fault} on {event.value}"
+        _log.warning("%s", message, exc_info=True)
+        if not mailbox.reported:
+            mailbox.reported = True
+            alert = {"source": "event_bus", "message": message, "at": iso(self._clock.now())}
+            self.publish(OrchestrationEvent.SYSTEM_ALERT, alert)
+
+
+class _Mailbox:
+    """One handler's queue; its worker lives while there is something in it."""
+
+    def __init__(self, event: OrchestrationEvent | None, handler: EventHandler, bus: InProcessEventBus) -> None:
+        self.handler = handler
+        self.reported = False
+        self.worker: asyncio.Task[None] | None = None
+        self._event = event
+        self._bus = bus
+        self._waiting: deque[tuple[OrchestrationEvent, Mapping[str, Any]]] = deque()
+
+    def wants(self, event: OrchestrationEvent) -> bool:
+        return self._event is None or self._event is event
+
+    def put(self, event: OrchestrationEvent, data: Mapping[str, Any]) -> None:
+        self._waiting.append((event, copy_json(data)))
+        if self.worker is None:
+            self.worker = asyncio.get_running_loop().create_task(self._work())
+
+    def abandon(self) -> None:
+        """Cancel the worker and forget it and what waits; the next event gets a new one."""
+        _log.warning("handler %r is still at work: %s events dropped", self.handler, len(self._waiting))
+        self._waiting.clear()
+        if self.worker is not None:
+            self.worker.cancel()
+        self.worker = None
+
+    async def _work(self) -> None:
+        me = asyncio.current_task()
+        try:
+            while self._waiting and self.worker is me:
+                await self._bus.call(self, *self._waiting.popleft())
+        finally:
+            if self.worker is me:
+                self.worker = None
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody cancelled the current task, as opposed to a `CancelledError` that was merely raised in it."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

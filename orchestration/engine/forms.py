@@ -1,0 +1,210 @@
+"""The forms in which a workflow can be written, as they are read: fields, types and what may be left out.
+
+Three forms share their fields: the staged one (``stages`` with tasks of agents), the flat one (``tasks`` with handlers
+and a mapping of ``dependencies``) and the sequential one (``tasks`` with a ``type`` and a ``config``).
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from orchestration.domain.definition import Workflow
+from orchestration.domain.errors import DefinitionError, nearest
+from orchestration.domain.json_value import to_json_value
+from orchestration.domain.states import Effects, OnFailure, TaskPriority
+from orchestration.engine.task_types import TaskTypes
+
+
+def _refused_as_value(check: Callable[[Any], object]) -> BeforeValidator:
+    """A validator whose `DefinitionError` pydantic reports with the path, as it does a `ValueError`."""
+
+    def validate_before(value: Any) -> object:
+        try:
+            return check(value)
+        except DefinitionError as error:
+            raise ValueError(str(error)) from error
+
+    return BeforeValidator(validate_before)
+
+
+JsonDict = Annotated[dict[str, Any], _refused_as_value(lambda value: to_json_value(value, "it"))]
+Priority = Annotated[TaskPriority, _refused_as_value(lambda value: TaskPriority.parse(value, "it"))]
+Retries = Annotated[int, Field(ge=0)]
+LONGEST_S = 10 * 366 * 86_400.0
+"""The longest timeout and the longest delay, in seconds: ten years."""
+Timeout = Annotated[float, Field(gt=0, le=LONGEST_S)]
+Delay = Annotated[float, Field(ge=0, le=LONGEST_S)]
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{moment} is out of range") from None
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=False, allow_inf_nan=False)
+
+
+class SkipCondition(_Form):
+    """Skip the task when the variable ``context_key`` has ``value``."""
+
+    context_key: str
+    value: Any
+
+
+class Behaviour(_Form):
+    """What any task may say about how it is carried out."""
+
+    when: str | None = None
+    skip_conditions: list[SkipCondition] = []
+    timeout: Timeout | None = None
+    max_retries: Retries | None = None
+    retry_delays: list[Delay] | None = None
+
+
+class TaskForm(Behaviour):
+    """One task of any form; just one of ``agent``, ``handler`` and ``type`` says who does it."""
+
+    name: str | None = None
+    agent: str | None = None
+    task_type: str | None = None
+    task_data: JsonDict = {}
+    handler: str | None = None
+    params: JsonDict = {}
+    type: str | None = None
+    config: JsonDict = {}
+    priority: Priority = TaskPriority.MEDIUM
+    dependencies: list[str] | None = None
+    starts_at: Moment | None = None
+    deadline: Moment | None = None
+    every: str | None = None
+    effects: Effects | None = None
+
+
+class StageForm(_Form):
+    """One stage."""
+
+    tasks: list[TaskForm]
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
+    on_failure: OnFailure = OnFailure.CONTINUE
+    timeout: Timeout | None = None
+
+
+class AnnouncementForm(_Form):
+    """One announcement: the payload of a `MARKET_EVENT`."""
+
+    at: Moment
+    kind: str
+    details: JsonDict = {}
+
+
+class _WorkflowForm(_Form):
+    name: Annotated[str, Field(min_length=1)] = "workflow"
+    description: str = ""
+    timeout: Timeout | None = None
+    env: list[str] = []
+    labels: JsonDict = {}
+    announcements: list[AnnouncementForm] = []
+
+
+class StagedForm(_WorkflowForm):
+    """A workflow in stages."""
+
+    stages: dict[str, StageForm]
+
+
+class ListForm(_WorkflowForm):
+    """A workflow as a list of tasks, flat or sequential."""
+
+    tasks: list[TaskForm]
+    dependencies: dict[str, list[str]] | None = None
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_form(definition: object, task_types: TaskTypes) -> StagedForm | ListForm:
+    """Read a definition in any form. Raises `DefinitionError` with the path of the first thing that is wrong."""
+    if isinstance(definition, Workflow):
+        definition = _from_workflow(definition, task_types)
+    if not isinstance(definition, Mapping):
+        kind = type(definition).__name__
+        raise DefinitionError(f"a workflow is a mapping with 'stages' or 'tasks', or a Workflow, not a {kind}")
+    if ("stages" in definition) == ("tasks" in definition):
+        raise DefinitionError("a workflow has either 'stages' or 'tasks': give one of the two")
+    if "stages" in definition:
+        return validate(StagedForm, definition)
+    return validate(ListForm, definition)
+
+
+def validate(model: type[Model], data: object) -> Model:
+    """Return ``data`` as ``model``. Raises `DefinitionError` with the path of the first fault and the right name."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"])
+        path = "".join(steps).removeprefix(".") or "the definition"
+        if first["type"] == "extra_forbidden":
+            field = str(first["loc"][-1])
+            fields = _fields_at(model, first["loc"][:-1])
+            raise DefinitionError(f"{path}: there is no field {field!r}{nearest(field, fields)}") from None
+        said = str(first["msg"]).removeprefix("Value error, ")
+        given = "" if first["type"] in {"missing", "value_error"} else f", but {_short(first['input'])} was given"
+        raise DefinitionError(f"{path}: {said[0].lower()}{said[1:]}{given}") from None
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """The names of the fields of the model that ``path`` leads to from ``model``."""
+    current: type[BaseModel] = model
+    for step in path:
+        field = current.model_fields.get(str(step))
+        found = [] if field is None else _models_in(field.annotation)
+        current = found[0] if found else current
+    return list(current.model_fields)
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in getattr(annotation, "__args__", ()) for model in _models_in(argument)]
+
+
+def _from_workflow(workflow: Workflow, task_types: TaskTypes) -> dict[str, Any]:
+    """A `Workflow` object as the mapping that it stands for."""
+    form: dict[str, Any] = {
+        "name": workflow.name,
+        "description": workflow.description,
+        "env": list(workflow.env),
+        "tasks": [_from_task(task, task_types) for task in workflow.tasks],
+    }
+    if workflow.timeout is not None:
+        form["timeout"] = workflow.timeout
+    if workflow.dependencies is not None:
+        form["dependencies"] = {name: list(needs) for name, needs in workflow.dependencies.items()}
+    return form
+
+
+def _from_task(task: object, task_types: TaskTypes) -> object:
+    if isinstance(task, Mapping):
+        return task
+    name = getattr(task, "name", None)
+    handler = getattr(task, "handler", None)
+    if handler is not None:
+        form = {"name": name, "handler": handler, "params": getattr(task, "params", {}) or {}}
+        config = getattr(task, "config", None)
+        return {**form, "config": config} if config else form
+    return {"name": name, "type": task_types.name_of(task), "config": getattr(task, "config", {})}

@@ -1,0 +1,79 @@
+"""What the core is told, one at a time; ``at`` (aware, UTC) is when it happened."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from orchestration.domain.json_value import JsonValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begin:
+    """The run is to start."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeCame:
+    """It is ``at``: do what is due."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConditionDecided:
+    """The task's own conditions were looked at; with ``skip_reason`` it is skipped, with ``error`` it fails."""
+
+    at: datetime
+    task: str
+    skip_reason: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """The task got a slot."""
+
+    at: datetime
+    task: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptSucceeded:
+    """The attempt returned ``result``."""
+
+    at: datetime
+    task: str
+    attempt: int
+    result: JsonValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFailed:
+    """The attempt raised ``error``; ``retryable``: another one makes sense."""
+
+    at: datetime
+    task: str
+    attempt: int
+    error: str
+    retryable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptStopped:
+    """The attempt was cancelled and has stopped."""
+
+    at: datetime
+    task: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """Somebody wants the run to end, and says why."""
+
+    at: datetime
+    reason: str
+
+
+Input = Begin | TimeCame | ConditionDecided | Granted | AttemptSucceeded | AttemptFailed | AttemptStopped | Cancel
