@@ -1,10 +1,11 @@
 """The clock of a simulation."""
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime, timedelta
 
 from orchestration.adapters.simulated.loop import SimulatedLoop
+from orchestration.ports.clock import Waitable
 
 
 class SimulatedClock:
@@ -25,6 +26,13 @@ class SimulatedClock:
         """Let everything else that is due before ``when`` happen first."""
         while (left := (when - self.now()) / timedelta(seconds=1)) > 0:
             await asyncio.sleep(left)
+
+    async def wait(self, wake: Waitable, until: datetime | None) -> None:
+        """Let ``wake`` or the jump to ``until`` come first."""
+        left = None if until is None else (until - self.now()) / timedelta(seconds=1)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(left):
+                await wake.wait()
 
     def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
         """Limit the body to ``seconds`` of simulated time."""

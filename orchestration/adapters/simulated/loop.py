@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-_NANOSECONDS = 1_000_000_000
+_MICROSECONDS = 1_000_000
 
 
 class NothingLeftToDoError(RuntimeError):
@@ -36,20 +36,17 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     """
 
     def __init__(self) -> None:
-        self._now_ns = 0
+        self.microseconds = 0
+        """`time` as a whole number: what moments are made of, so that no rounding adds up."""
         self._waiting_for_quiet: list[asyncio.Future[None]] = []
         selector = _JumpingSelector()
         super().__init__(selector)
+        self._clock_resolution = 1 / _MICROSECONDS  # what is due within this microsecond is due
         selector.jump = self._jump
 
     def time(self) -> float:
         """Seconds since the loop was made."""
-        return self._now_ns / _NANOSECONDS
-
-    @property
-    def microseconds(self) -> int:
-        """`time` as a whole number: what moments are made of."""
-        return self._now_ns // 1000
+        return self.microseconds / _MICROSECONDS
 
     async def quiet(self) -> None:
         """Return once nothing else is left to do at this moment; several waiters go on together, in order."""
@@ -70,7 +67,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         elif timeout is None:
             raise NothingLeftToDoError
         else:
-            self._now_ns += -int(-timeout * _NANOSECONDS // 1)  # rounded up: never wake a hair too early
+            self.microseconds += max(1, round(timeout * _MICROSECONDS))
 
 
 def run_simulated(main: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -1,0 +1,116 @@
+"""Trade execution: sends what was approved, follows it, cancels it, and checks the broker's book."""
+
+from datetime import timedelta
+from typing import ClassVar
+
+from agents.base import BaseAgent
+from agents.reconciliation import differences
+from agents.task_data import TaskData, answer, execution_of, listed, number
+from agents.trade_rows import approved_trades
+from agents.working_orders import Schedule, WorkingOrders, order_row
+from orchestration.domain.json_value import JsonObject
+from orchestration.domain.orders import OrderStatus
+
+STALE_MINUTES = 30.0
+PATIENCE = timedelta(minutes=30)
+"""How long orders are followed where the task has no deadline."""
+
+
+class TradeExecution(BaseAgent):
+    """Talks to the broker."""
+
+    name: ClassVar[str] = "trade_execution"
+
+    async def execute_execute_trades(self, task_data: TaskData) -> JsonObject:
+        """Send the approved trades in ``slices`` (1) over ``within_minutes`` (0: at once) and follow them to their end.
+
+        Every order's id is made of run, task, symbol and leg, and the broker is asked for it before it is sent, so that
+        another attempt of the task sends nothing twice.
+        """
+        trades, missing = approved_trades(task_data)
+        execution = execution_of(task_data)
+        now = self.services.clock.now()
+        length = timedelta(minutes=number(task_data, "within_minutes", 0.0, low=0.0, high=1440.0))
+        end = execution.deadline or now + length + PATIENCE
+        schedule = Schedule(slices=int(number(task_data, "slices", 1, low=1, high=100)), length=length, end=end)
+        work = WorkingOrders(self.services, prefix=f"{execution.run_id}:{execution.task}", schedule=schedule)
+        if now < end:
+            await work.carry_out(trades)
+            refused = work.refused
+        else:
+            reason = f"the deadline {end:%H:%M} UTC has passed"
+            refused = [{"symbol": t.symbol, "side": t.side.value, "reason": reason} for t in trades]
+        rows = [order_row(state) for state in work.states]
+        refused = [*refused, *(row for row in rows if row["status"] == OrderStatus.REJECTED.value)]
+        filled = [state for state in work.states if state.filled_quantity]
+        if trades:
+            names = list(dict.fromkeys(f"{s.order.side.value} {s.order.symbol}" for s in filled))
+            conclusion = f"{len(rows)} orders sent; filled: {listed(names)}; {len(refused)} refused."
+        else:
+            conclusion = f"Nothing to send{f': no result from {listed(missing)}' if missing else ''}."
+        return answer(
+            "execute_trades",
+            method=schedule.method,
+            conclusion=conclusion,
+            orders=rows,
+            filled=[
+                {
+                    "symbol": state.order.symbol,
+                    "side": state.order.side.value,
+                    "quantity": str(state.filled_quantity),
+                    "average_price": str(state.average_price),
+                }
+                for state in filled
+            ],
+            refused=refused,
+            missing=missing,
+        )
+
+    async def execute_order_tracking(self, task_data: TaskData) -> JsonObject:
+        """List the open orders, and those that nothing has happened to for ``stale_minutes`` (30)."""
+        minutes = number(task_data, "stale_minutes", STALE_MINUTES, low=0.0, high=1440.0)
+        now = self.services.clock.now()
+        open_orders = await self.services.broker.orders(open_only=True)
+        stale = [s for s in open_orders if now - s.updated_at >= timedelta(minutes=minutes)]
+        return answer(
+            "order_tracking",
+            method=f"the broker's open orders; stale after {minutes:g} minutes without a change",
+            conclusion=f"{len(open_orders)} orders are open, {len(stale)} of them stale.",
+            open=[order_row(state) for state in open_orders],
+            stale=[state.order.client_order_id for state in stale],
+        )
+
+    async def execute_cancel_open_orders(self, task_data: TaskData) -> JsonObject:
+        """Cancel every open order."""
+        ended = [
+            await self.services.broker.cancel(state.order.client_order_id)
+            for state in await self.services.broker.orders(open_only=True)
+        ]
+        cancelled = [state for state in ended if state.status is OrderStatus.CANCELLED]
+        return answer(
+            "cancel_open_orders",
+            method="a cancellation for every order that the broker calls open",
+            conclusion=f"{len(cancelled)} open orders cancelled." if ended else "No order was open.",
+            orders=[order_row(state) for state in ended],
+        )
+
+    async def execute_reconcile_positions(self, task_data: TaskData) -> JsonObject:
+        """Add up all fills and compare them, exactly, with the broker's positions, cash and orders."""
+        broker = self.services.broker
+        fills = await broker.fills()
+        account = await broker.account()
+        found = differences(self.services.desk, account, fills, await broker.orders())
+        return answer(
+            "reconcile_positions",
+            method="the desk's starting cash and every fill added up, exactly, against the account and the orders",
+            conclusion=(
+                f"{len(found)} differences: {listed([str(d['what']) for d in found])}."
+                if found
+                else f"{len(fills)} fills agree with orders, cash and {len(account.positions)} positions."
+            ),
+            reconciled=not found,
+            fills=len(fills),
+            cash=str(account.cash),
+            positions={p.symbol: str(p.quantity) for p in account.positions},
+            differences=found,
+        )

@@ -1,0 +1,194 @@
+"""Work trades into the market: slice by slice, first a limit order, then what is left of it as a market order."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from agents.base import Services
+from agents.trade_rows import PlannedTrade
+from orchestration.domain.json_value import JsonObject
+from orchestration.domain.orders import Order, OrderState, OrderStatus, OrderType
+from orchestration.quant.rounding import to_tick
+from orchestration.quant.slicing import split_quantity
+
+POLL = timedelta(minutes=1)
+"""How often the broker is asked what became of an order."""
+TOWARDS = Decimal("0.0005")
+"""By this share a limit order betters the quote for the other side, so that it fills unless the price runs away."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """``slices`` spread evenly over ``length``, and nothing open after ``end`` (aware, UTC)."""
+
+    slices: int
+    length: timedelta
+    end: datetime
+
+    @property
+    def method(self) -> str:
+        """How orders are worked, in words."""
+        if not self.length:
+            return f"market orders at once, followed until {self.end:%H:%M} UTC; what is open then is cancelled"
+        minutes = self.length / timedelta(minutes=1)
+        return (
+            f"{self.slices} slices over {minutes:g} minutes: each a limit order {TOWARDS:.2%} beyond the quote; what "
+            f"is left at the end of its interval goes on as a market order; all is cancelled at {self.end:%H:%M} UTC"
+        )
+
+    def boundaries(self, start: datetime) -> list[datetime]:
+        """The start of every slice and the end of the last, ``start`` first, all by ``end``."""
+        length = max(timedelta(0), min(self.length, self.end - start - POLL))  # a minute for the last market orders
+        return [start + length * index / self.slices for index in range(self.slices + 1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """One slice of one trade; ``name`` and a letter make the order's id, the same in every attempt."""
+
+    name: str
+    trade: PlannedTrade
+    quantity: Decimal
+
+
+class WorkingOrders:
+    """The orders of one attempt; ``states`` are the last known ones in the order sent, ``refused`` what had no price.
+
+    Cancelling `carry_out` leaves open orders where they are: the next attempt finds them by their ids and goes on.
+    """
+
+    def __init__(self, services: Services, *, prefix: str, schedule: Schedule) -> None:
+        self.refused: list[JsonObject] = []
+        self._services = services
+        self._prefix = prefix
+        self._schedule = schedule
+        self._states: dict[str, OrderState] = {}
+
+    @property
+    def states(self) -> tuple[OrderState, ...]:
+        """Every order that the broker has of this task."""
+        return tuple(self._states.values())
+
+    async def carry_out(self, trades: Sequence[PlannedTrade]) -> None:
+        """Work ``trades`` until all orders have ended or the schedule's end has come, when the rest is cancelled."""
+        slices = self._sliced(trades)
+        times = self._schedule.boundaries(await self._started(slices))
+        for parts, start, end in zip(slices, times, times[1:], strict=False):
+            await self._services.clock.sleep_until(start)
+            if self._schedule.length:
+                await self._patiently(parts, end)
+            else:
+                await self._at_once(parts)
+        await self._follow(self._open(), self._schedule.end)
+        for name in self._open():
+            self._states[name] = await self._services.broker.cancel(name)
+
+    async def _at_once(self, parts: Sequence[_Part]) -> None:
+        for part in parts:
+            if part.trade.limit_price is not None:
+                await self._send(part, "L", part.quantity, part.trade.limit_price)
+            else:
+                await self._send(part, "M", part.quantity)
+
+    async def _patiently(self, parts: Sequence[_Part], end: datetime) -> None:
+        """Limit orders until ``end``, then market orders for what was not filled; a trade's own limit stays."""
+        patient: list[_Part] = []
+        for part in parts:
+            if part.trade.limit_price is not None:
+                await self._send(part, "L", part.quantity, part.trade.limit_price)
+            elif await self._send_near_the_quote(part):
+                patient.append(part)
+        await self._follow([part.name + "L" for part in patient], end)
+        for part in patient:
+            name = part.name + "L"
+            if self._states[name].status.open:
+                self._states[name] = await self._services.broker.cancel(name)
+            state = self._states[name]
+            in_time = self._services.clock.now() < self._schedule.end
+            if state.status is OrderStatus.CANCELLED and state.remaining and in_time:
+                await self._send(part, "M", state.remaining)
+
+    async def _send_near_the_quote(self, part: _Part) -> bool:
+        """Send the limit order of a part; ``False``: there is no quote, and the trade is refused."""
+        symbol = part.trade.symbol
+        quote = await self._services.market_data.quote(symbol) if symbol in self._services.market_data.symbols else None
+        if quote is None:
+            row: JsonObject = {"symbol": symbol, "side": part.trade.side.value, "reason": "no price is known now"}
+            self.refused.append(row)
+            return False
+        tick = self._services.desk.instrument(symbol).tick_size
+        price = max(tick, to_tick(quote.price * (1 + part.trade.side.sign * TOWARDS), tick))
+        await self._send(part, "L", part.quantity, price)
+        return True
+
+    async def _send(self, part: _Part, suffix: str, quantity: Decimal, limit_price: Decimal | None = None) -> None:
+        """Send an order unless the broker has one of that id: then an earlier attempt sent it, and it counts."""
+        name = part.name + suffix
+        state = await self._services.broker.order(name)
+        if state is None:
+            order = Order(
+                client_order_id=name,
+                symbol=part.trade.symbol,
+                side=part.trade.side,
+                quantity=quantity,
+                type=OrderType.MARKET if limit_price is None else OrderType.LIMIT,
+                limit_price=limit_price,
+            )
+            state = await self._services.broker.submit(order)
+        self._states[name] = state
+
+    async def _follow(self, names: Sequence[str], until: datetime) -> None:
+        """Ask after the orders every minute until none of them is open or it is ``until``."""
+        while any(self._states[name].status.open for name in names):
+            now = self._services.clock.now()
+            if now >= until:
+                return
+            await self._services.clock.sleep_until(min(now + POLL, until))
+            for name in names:
+                if self._states[name].status.open:
+                    self._states[name] = await self._services.broker.order(name) or self._states[name]
+
+    def _open(self) -> list[str]:
+        return [name for name, state in self._states.items() if state.status.open]
+
+    def _sliced(self, trades: Iterable[PlannedTrade]) -> list[list[_Part]]:
+        """The parts of each slice; a trade of fewer lots than slices has none in the last ones."""
+        slices: list[list[_Part]] = [[] for _ in range(self._schedule.slices)]
+        legs: dict[str, int] = {}
+        for trade in trades:
+            leg = legs[trade.symbol] = legs.get(trade.symbol, 0) + 1
+            lot = self._services.desk.instrument(trade.symbol).lot_size
+            whole = trade.type is OrderType.LIMIT
+            quantities = (trade.quantity,) if whole else split_quantity(trade.quantity, self._schedule.slices, lot)
+            for index, quantity in enumerate(quantities):
+                name = f"{self._prefix}:{trade.symbol}:{leg}.{index + 1}"
+                slices[index].append(_Part(name=name, trade=trade, quantity=quantity))
+        return slices
+
+    async def _started(self, slices: list[list[_Part]]) -> datetime:
+        """When the first attempt began: what it sent tells, so that a later one keeps to the same times."""
+        for part in slices[0]:
+            for suffix in ("L", "M"):
+                state = await self._services.broker.order(part.name + suffix)
+                if state is not None:
+                    return state.submitted_at
+        return self._services.clock.now()
+
+
+def order_row(state: OrderState) -> JsonObject:
+    """An order as results show it."""
+    order = state.order
+    return {
+        "client_order_id": order.client_order_id,
+        "symbol": order.symbol,
+        "side": order.side.value,
+        "type": order.type.value,
+        "limit_price": str(order.limit_price) if order.limit_price is not None else None,
+        "quantity": str(order.quantity),
+        "filled": str(state.filled_quantity),
+        "average_price": str(state.average_price) if state.average_price is not None else None,
+        "status": state.status.value,
+        "reason": state.reason,
+        "submitted_at": state.submitted_at.isoformat(),
+    }

@@ -1,0 +1,1 @@
+"""The paper broker, its book, and the gate before it."""

@@ -1,0 +1,1 @@
+"""Prices: histories, paths and what the desk is shown of them."""
