@@ -38,6 +38,11 @@ class OrchestrationConfig:
     health_check_interval: int = 60
 
 
+def default_home() -> Path:
+    """Return the platform's folder for the user's data."""
+    return user_data_path("belltower", appauthor=False)
+
+
 def _shared(default: Any) -> Any:
     """A setting of 003: its name in the environment is the field's in upper case."""
     return Field(default, json_schema_extra={"origin": _SHARED})
@@ -53,9 +58,13 @@ def _zone(value: object) -> object:
 
 
 def _symbols(value: object) -> object:
-    if isinstance(value, str):
-        return tuple(symbol.strip().upper() for symbol in value.split(",") if symbol.strip())
-    return value
+    symbols = value.split(",") if isinstance(value, str) else value
+    if not isinstance(symbols, list | tuple):
+        return value
+    named = tuple(str(symbol).strip().upper() for symbol in symbols if str(symbol).strip())
+    if not named:
+        raise ValueError("it names no symbol; write some, such as AAPL,IBM, or leave it out")
+    return named
 
 
 class _Environment(PydanticBaseSettingsSource):
@@ -97,7 +106,7 @@ class TradingConfig(BaseSettings):
     metrics_enabled: bool = _shared(True)
     alert_webhook_url: str | None = _shared(None)
 
-    home: Path = Field(default_factory=lambda: user_data_path("belltower", appauthor=False))
+    home: Path = Field(default_factory=default_home)
     calendar: str = "XNYS"
     mode: Literal["paper", "live"] = "paper"
     data: str = "replay"
@@ -141,10 +150,17 @@ def environment_name(field: str) -> str:
 
 
 def read_environment(home: Path | None) -> Mapping[str, str]:
-    """Return the environment over `.env` here over `.env` in the home (``None``: where those two say it is)."""
+    """Return the environment over `.env` here over `.env` in the home (``None``: where those two say it is).
+
+    Where the home is can't be said in the home: its own `.env` may not name another one.
+    """
     here = _read_dotenv(Path(".env")) | dict(os.environ)
-    where = home or (Path(here[f"{PREFIX}HOME"]) if f"{PREFIX}HOME" in here else None)
-    return here if where is None else _read_dotenv(where / ".env") | here
+    name = f"{PREFIX}HOME"
+    where = home or (Path(here[name]) if name in here else default_home())
+    there = _read_dotenv(where / ".env")
+    if name in there and Path(".env").resolve() != (where / ".env").resolve():
+        raise DefinitionError(f"{where / '.env'}: {name} can't be set here; set it in the environment or a ./.env")
+    return there | here
 
 
 def _read_dotenv(path: Path) -> dict[str, str]:

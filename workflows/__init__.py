@@ -13,9 +13,8 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
-    from orchestration.engine.task_types import TASK_TYPES as TASK_TYPES
-
     from orchestration.domain.definition import Workflow as Workflow
+    from orchestration.engine.task_types import TASK_TYPES as TASK_TYPES
     from workflows.daily_trading import DailyTradingWorkflow as DailyTradingWorkflow
     from workflows.tasks.base import Task as Task
     from workflows.tasks.log import LogTask as LogTask

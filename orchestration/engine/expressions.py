@@ -153,7 +153,8 @@ def parse(text: str) -> Expression:
     try:
         return Expression(text, _Compile().transform(_parser().parse(text)))
     except UnexpectedInput as error:
-        place = f"at column {error.column}" if error.column and error.column > 0 else "at its end"
+        token = getattr(error, "token", None)
+        place = "at its end" if token is not None and token.type == "$END" else f"at column {error.column}"
         raise DefinitionError(f"{text!r} can't be read {place}; write it like: price > 1.10 and rsi < 30") from None
     except LarkError as error:
         raise DefinitionError(f"{text!r} can't be read: {error}") from None

@@ -2,8 +2,10 @@
 
 import asyncio
 import time
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from datetime import UTC, datetime
+
+from orchestration.ports.clock import Waitable
 
 NAP_S = 30.0
 """The longest wait between two looks at the wall clock: so late a suspended machine or a stepped clock is noticed."""
@@ -24,6 +26,14 @@ class WallClock:
         """Sleep in naps, looking at the wall clock after each, so that suspends and clock steps don't matter."""
         while (left := (when - self.now()).total_seconds()) > 0:
             await asyncio.sleep(min(left, NAP_S))
+
+    async def wait(self, wake: Waitable, until: datetime | None) -> None:
+        """Wait in naps, as in `sleep_until`."""
+        while until is None or (left := (until - self.now()).total_seconds()) > 0:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if until is None else min(left, NAP_S)):
+                    await wake.wait()
+                    return
 
     def timeout(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
         """Limit the body to ``seconds`` of monotonic time."""

@@ -13,6 +13,13 @@ from orchestration.domain.errors import DefinitionError, nearest
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
+_PLAINER = {
+    "model_type": "input should be a valid dictionary: names and values, such as `name: value`",
+    "dict_type": "input should be a valid dictionary: names and values, such as `name: value`",
+    "list_type": "write a list here, such as [first, second]",
+    "too_short": "it is empty; name something, or leave it out",
+}
+"""What pydantic says in the words of Python."""
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 _SIXTY = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
 
@@ -86,7 +93,7 @@ def problem(path: Path, model: type[BaseModel], error: ValidationError) -> str:
         *inside, name = place
         where = f"{path}: {_written(inside)}: " if inside else f"{path}: "
         return f"{where}there is no field {str(name)!r}{nearest(str(name), _fields(model, inside))}"
-    message = first["msg"].removeprefix("Value error, ")
+    message = _PLAINER.get(first["type"]) or first["msg"].removeprefix("Value error, ")
     given = first["input"]
     shown = f" (given: {given!r})" if isinstance(given, str | int | float) and repr(given) not in message else ""
     where = f"{path}: {_written(place)}: " if place else f"{path}: "

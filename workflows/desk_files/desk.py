@@ -141,9 +141,11 @@ def read_desk(
     path = (home or Path()) / NAME
     file = checked(path, _File, read_yaml(path) if home is not None and path.exists() else None)
     chosen = tuple(dict.fromkeys(symbols or file.symbols or available or ()))
-    for symbol in (*chosen, *file.instruments):
+    named = [("" if symbols else f"{path}: symbols: ", symbol) for symbol in chosen]
+    named += [(f"{path}: instruments: ", symbol) for symbol in file.instruments]
+    for where, symbol in named:
         if available is not None and symbol not in available:
-            raise DefinitionError(f"symbol {symbol!r} has no prices{nearest(symbol, available)}")
+            raise DefinitionError(f"{where}{symbol!r} has no prices{nearest(symbol, available)}")
     desk = Desk(
         symbols=chosen,
         cash=file.cash,

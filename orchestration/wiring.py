@@ -1,0 +1,152 @@
+"""Build the parts from the settings: the only file that knows every adapter."""
+
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from agents.base import BaseAgent
+from agents.desk import build_agents
+from agents.quant.performance import preload
+from orchestration.adapters.brokers.gate import GatedBroker
+from orchestration.adapters.brokers.paper import PaperBroker
+from orchestration.adapters.markets.exchange_calendar import open_calendar
+from orchestration.adapters.markets.sample_prices import open_market_data
+from orchestration.adapters.memory.ledger import MemoryLedger
+from orchestration.adapters.memory.run_store import MemoryRunStore
+from orchestration.adapters.simulated.clock import SimulatedClock
+from orchestration.adapters.simulated.ids import SimulatedIds
+from orchestration.adapters.simulated.loop import run_simulated
+from orchestration.adapters.sql.database import Database
+from orchestration.adapters.sql.ledger import SqlLedger
+from orchestration.adapters.sql.migration import upgrade
+from orchestration.adapters.sql.run_store import SqlRunStore
+from orchestration.config import TradingConfig
+from orchestration.domain.restrictions import Restriction
+from orchestration.engine.engine import WorkflowEngine
+from orchestration.ports.broker import Broker
+from orchestration.ports.clock import Clock
+from orchestration.ports.ledger import Ledger
+from orchestration.ports.market_data import MarketData
+from orchestration.ports.run_store import RunStore
+from orchestration.ports.trading_calendar import TradingCalendar
+from orchestration.system.clock import WallClock
+from orchestration.system.randomness import SeededRandomness
+from workflows.daily_trading import DailyTradingWorkflow
+from workflows.desk_files.calendar_overrides import read_calendar_overrides
+from workflows.desk_files.desk import DeskFile, read_desk
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskParts:
+    """A desk that is ready to run days."""
+
+    clock: Clock
+    calendar: TradingCalendar
+    market_data: MarketData
+    desk: DeskFile
+    broker: Broker
+    agents: Mapping[str, BaseAgent]
+    run_store: RunStore
+    engine: WorkflowEngine
+    daily: DailyTradingWorkflow
+
+
+def open_desk_calendar(config: TradingConfig) -> TradingCalendar:
+    """The calendar that the settings name, with the operator's closures and early closes; takes about a second."""
+    return open_calendar(
+        config.calendar, clock=WallClock(), overrides=read_calendar_overrides(config.home / "calendar.yaml")
+    )
+
+
+def open_planner(config: TradingConfig, calendar: TradingCalendar, seed: int) -> DailyTradingWorkflow:
+    """What plans days, and runs none: the prices are only asked for what they were before a day."""
+    clock = WallClock()
+    market = open_prices(config, calendar, clock, seed)
+    desk = read_desk(config.home, symbols=config.symbols, available=market.symbols)
+    engine = WorkflowEngine({}, config, clock=clock)
+    return DailyTradingWorkflow(engine, config, calendar=calendar, market_data=market, desk=desk)
+
+
+def open_prices(config: TradingConfig, calendar: TradingCalendar, clock: Clock, seed: int) -> MarketData:
+    """The prices that the settings name: the sample's, or those of a folder."""
+    folder = None if config.data == "replay" else Path(config.data)
+    return open_market_data(calendar=calendar, clock=clock, randomness=SeededRandomness(seed), data=folder)
+
+
+@asynccontextmanager
+async def simulated_desk(
+    config: TradingConfig, calendar: TradingCalendar, *, start: datetime, seed: int, store: Path | None
+) -> AsyncIterator[DeskParts]:
+    """A desk on the simulated clock, which stands at ``start``, with a new paper account.
+
+    ``store`` is the SQLite file to keep its journal and book in, which must not exist; ``None``: memory. Use it on a
+    simulated loop.
+    """
+    clock = SimulatedClock(start)
+    market = open_prices(config, calendar, clock, seed)
+    desk = read_desk(config.home, symbols=config.symbols, available=market.symbols)
+    async with _stores(store) as (run_store, ledger):
+        inner = await PaperBroker.open(
+            ledger=ledger, market_data=market, calendar=calendar, clock=clock, desk=desk.desk
+        )
+        days: list[DailyTradingWorkflow] = []
+
+        def restrictions() -> tuple[Restriction, ...]:
+            return tuple(restriction for daily in days for restriction in daily.restrictions)
+
+        broker = GatedBroker(
+            inner,
+            clock=clock,
+            limits=desk.desk.limits,
+            market_data=market,
+            restrictions=restrictions,
+            instrument=desk.desk.instrument,
+        )
+        agents = build_agents(
+            market_data=market,
+            broker=broker,
+            config=config,
+            clock=clock,
+            desk=desk.desk,
+            timezone=calendar.timezone,
+        )
+        engine = WorkflowEngine(agents, config, run_store=run_store, clock=clock, ids=SimulatedIds(clock))
+        daily = DailyTradingWorkflow(engine, config, calendar=calendar, market_data=market, desk=desk)
+        days.append(daily)
+        async with engine:
+            yield DeskParts(
+                clock=clock,
+                calendar=calendar,
+                market_data=market,
+                desk=desk,
+                broker=broker,
+                agents=agents,
+                run_store=run_store,
+                engine=engine,
+                daily=daily,
+            )
+
+
+def on_simulated_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run ``main()`` where time jumps and nothing waits."""
+    return run_simulated(main)
+
+
+def preload_figures() -> None:
+    """Import what performance figures need, which takes seconds, before a simulated day rather than in it."""
+    preload()
+
+
+@asynccontextmanager
+async def _stores(path: Path | None) -> AsyncIterator[tuple[RunStore, Ledger]]:
+    if path is None:
+        yield MemoryRunStore(), MemoryLedger()
+        return
+    async with Database(f"sqlite:///{path}", inline=True) as database:
+        await upgrade(database)
+        yield SqlRunStore(database), SqlLedger(database)

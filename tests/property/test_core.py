@@ -1,0 +1,182 @@
+"""The deciding half keeps its rules whatever happens in whatever order."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from orchestration.domain.definition import WorkflowDefinition
+from orchestration.domain.records import Record, RecordKind
+from orchestration.domain.retry import RetryStrategy
+from orchestration.domain.states import ENDED
+from orchestration.engine.commands import Command, EndRun, EnqueueTask, EvaluateCondition, StartAttempt, StopAttempt
+from orchestration.engine.core import RunCore
+from orchestration.engine.inputs import (
+    AttemptFailed,
+    AttemptStopped,
+    AttemptSucceeded,
+    Begin,
+    Cancel,
+    ConditionDecided,
+    Granted,
+    Input,
+    TimeCame,
+)
+from orchestration.engine.ready_queue import Rank, ReadyQueue
+from orchestration.engine.run_state import RunState, rebuild
+from orchestration.engine.stored_definition import from_json, to_json
+from tests.property.definitions import START, definitions
+from tests.property.journal_rules import JournalRules
+
+RUN = "run"
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Feeds one run with inputs in any order, late and doubled ones too; `JournalRules` judges every record."""
+
+    @initialize(definition=definitions(), retries=st.booleans())
+    def begin(self, definition: WorkflowDefinition, *, retries: bool) -> None:
+        self.now = START
+        created = Record(run_id=RUN, sequence=1, kind=RecordKind.RUN_CREATED, at=START, data={"parameters": {"x": 1}})
+        state = RunState(run_id=RUN, definition=definition, parameters={"x": 1})
+        state.apply(created)
+        self.core = RunCore(state, RetryStrategy() if retries else None)
+        self.judge = JournalRules(definition, retries=retries)
+        self.records = [created]
+        self.fed: list[Input] = []
+        self.ready = ReadyQueue()
+        self.asked: list[str] = []
+        self.live: list[tuple[str, int]] = []
+        self.stopping: set[tuple[str, int]] = set()
+        self.ends = 0
+        self.feed(Begin(at=self.now))
+
+    def feed(self, event: Input) -> None:
+        self.sound = False  # until all of it has been judged
+        decision = self.core.decide(event)
+        self.fed.append(event)
+        for record in decision.records:
+            self.judge.take(record)
+        self.records += decision.records
+        started = [r.task for r in decision.records if r.kind is RecordKind.TASK_STARTED]
+        assert started == [c.task for c in decision.commands if isinstance(c, StartAttempt)]
+        for command in decision.commands:
+            self.perform(command)
+        self.sound = True
+
+    def perform(self, command: Command) -> None:
+        match command:
+            case EvaluateCondition():
+                self.asked.append(command.task)
+            case EnqueueTask():
+                rank = Rank(priority=command.priority, deadline=command.deadline, path=command.path)
+                self.ready.add((RUN, command.task), rank)
+            case StartAttempt():
+                self.live.append((command.task, command.attempt))
+            case StopAttempt():
+                assert (command.task, command.attempt) in self.live
+                assert (command.task, command.attempt) not in self.stopping
+                self.stopping.add((command.task, command.attempt))
+            case EndRun():
+                self.ends += 1
+
+    def finish(self, number: int) -> tuple[str, int]:
+        return self.live.pop(number % len(self.live))
+
+    @precondition(lambda self: len(self.ready) > 0)
+    @rule()
+    def a_slot_is_free(self) -> None:
+        taken = self.ready.take(1)
+        assert taken is not None
+        self.feed(Granted(at=self.now, task=taken[0][1]))
+
+    @precondition(lambda self: self.live)
+    @rule(number=st.integers(0, 20))
+    def an_attempt_succeeds(self, number: int) -> None:
+        task, attempt = self.finish(number)
+        self.feed(AttemptSucceeded(at=self.now, task=task, attempt=attempt, result={"ok": attempt}))
+
+    @precondition(lambda self: self.live)
+    @rule(number=st.integers(0, 20), retryable=st.booleans())
+    def an_attempt_fails(self, number: int, *, retryable: bool) -> None:
+        task, attempt = self.finish(number)
+        self.feed(AttemptFailed(at=self.now, task=task, attempt=attempt, error="boom", retryable=retryable))
+
+    @precondition(lambda self: self.live)
+    @rule(number=st.integers(0, 20))
+    def an_attempt_stops(self, number: int) -> None:
+        task, attempt = self.finish(number)
+        self.feed(AttemptStopped(at=self.now, task=task, attempt=attempt))
+
+    @precondition(lambda self: self.asked)
+    @rule(answer=st.sampled_from([{}, {}, {"skip_reason": "not today"}, {"error": "no such name"}]))
+    def a_condition_is_decided(self, answer: dict[str, str]) -> None:
+        self.feed(ConditionDecided(at=self.now, task=self.asked.pop(0), **answer))
+
+    @rule(seconds=st.integers(0, 40))
+    def time_passes(self, seconds: int) -> None:
+        self.now += timedelta(seconds=seconds)
+        self.feed(TimeCame(at=self.now))
+
+    @precondition(lambda self: self.core.next_due is not None)
+    @rule()
+    def the_next_moment_comes(self) -> None:
+        due = self.core.next_due
+        assert due is not None
+        self.now = max(self.now, due)
+        self.feed(TimeCame(at=self.now))
+        if not self.core.state.status.ended:
+            assert self.core.next_due is None or self.core.next_due > self.now
+
+    @rule(rarely=st.integers(0, 7))
+    def somebody_cancels(self, rarely: int) -> None:
+        if rarely == 0:
+            self.feed(Cancel(at=self.now, reason="somebody wanted it"))
+
+    @rule(number=st.integers(0, 100))
+    def an_input_comes_again(self, number: int) -> None:
+        self.feed(replace(self.fed[number % len(self.fed)], at=self.now))
+
+    @invariant()
+    def the_records_rebuild_the_state(self) -> None:
+        assert rebuild(self.core.state.definition, self.records) == self.core.state
+
+    @invariant()
+    def the_run_ends_once_and_after_its_tasks(self) -> None:
+        state = self.core.state
+        assert self.ends == (1 if state.status.ended else 0)
+        if state.status.ended:
+            assert all(task.status in ENDED for task in state.tasks.values())
+
+    def teardown(self) -> None:
+        """Whatever happened before, it comes to an end by itself."""
+        if not getattr(self, "sound", False):
+            return
+        for _ in range(1000):
+            if self.core.state.status.ended:
+                break
+            if self.asked:
+                self.a_condition_is_decided({})
+            elif len(self.ready):
+                self.a_slot_is_free()
+            elif self.live:
+                self.an_attempt_stops(0) if self.live[0] in self.stopping else self.an_attempt_succeeds(0)
+            else:
+                self.the_next_moment_comes()
+            self.the_records_rebuild_the_state()
+        self.the_run_ends_once_and_after_its_tasks()
+        assert self.core.state.status.ended
+        assert not self.core.decide(Cancel(at=self.now, reason="too late")).records
+
+
+AnyOrder.TestCase.settings = settings(
+    max_examples=120, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+TestAnyOrder = AnyOrder.TestCase
+
+
+@given(definitions())
+def test_a_definition_is_read_back_as_it_was_stored(definition: WorkflowDefinition) -> None:
+    assert from_json(to_json(definition)) == definition

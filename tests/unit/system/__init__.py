@@ -1,0 +1,1 @@
+"""Tests of the wall clock, ids and randomness."""
