@@ -13,7 +13,9 @@ from agents.quant.performance import preload
 from orchestration.adapters.brokers.gate import GatedBroker
 from orchestration.adapters.brokers.paper import PaperBroker
 from orchestration.adapters.markets.exchange_calendar import open_calendar
-from orchestration.adapters.markets.sample_prices import open_market_data
+from orchestration.adapters.markets.growing_csv import GrowingCsvMarket
+from orchestration.adapters.markets.replay import ReplayedMarket
+from orchestration.adapters.markets.sample_prices import SamplePrices, open_market_data
 from orchestration.adapters.memory.ledger import MemoryLedger
 from orchestration.adapters.memory.run_store import MemoryRunStore
 from orchestration.adapters.simulated.clock import SimulatedClock
@@ -76,6 +78,19 @@ def open_prices(config: TradingConfig, calendar: TradingCalendar, clock: Clock, 
     """The prices that the settings name: the sample's, or those of a folder."""
     folder = None if config.data == "replay" else Path(config.data)
     return open_market_data(calendar=calendar, clock=clock, randomness=SeededRandomness(seed), data=folder)
+
+
+def open_live_prices(
+    config: TradingConfig, calendar: TradingCalendar, clock: Clock, seed: int, *, report: Callable[[str], None]
+) -> MarketData:
+    """The prices of a desk that runs by the wall clock: a replay of the sample, or a folder that grows.
+
+    ``report`` is told what goes wrong with the folder later; what is wrong with it now raises `DefinitionError`.
+    """
+    randomness = SeededRandomness(seed)
+    if config.data == "replay":
+        return ReplayedMarket(SamplePrices(), calendar=calendar, clock=clock, randomness=randomness)
+    return GrowingCsvMarket(Path(config.data), calendar=calendar, clock=clock, randomness=randomness, report=report)
 
 
 @asynccontextmanager

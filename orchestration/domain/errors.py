@@ -4,7 +4,8 @@ OrchestrationError
 |-- DefinitionError          a workflow, a setting or a request is wrong: fix it, never retry
 |   `-- CircularDependencyError
 |-- TransientError           worth another attempt
-|   `-- StoreUnavailableError
+|   |-- StoreUnavailableError
+|   `-- DaemonUnreachableError
 |-- OutcomeUnknownError      the side effect may have happened: ask, never resend
 |-- FinalError               it failed, and another attempt would fail the same way
 `-- TaskTimeoutError         a task outlived its limit
@@ -36,6 +37,14 @@ class TransientError(OrchestrationError):
 
 class StoreUnavailableError(TransientError):
     """The store did not take, or did not give, what was asked; nothing of the request was kept."""
+
+
+class DaemonUnreachableError(TransientError):
+    """Nobody answers at ``where``, a home or an address; nothing was asked."""
+
+    def __init__(self, where: str) -> None:
+        self.where = where
+        super().__init__(f"no daemon answers at {where}: start it with belltower run")
 
 
 class OutcomeUnknownError(OrchestrationError):

@@ -1,16 +1,17 @@
-"""When a desk may not open or add: windows of time, each with its reason."""
+"""When a desk may not open or add: windows of time, and halts, each with its reason."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from orchestration.domain.orders import Order
+from orchestration.domain.halts import Halt, HaltLevel
+from orchestration.domain.orders import Order, OrderState, Side
 
 
 class RestrictionLevel(StrEnum):
-    """What is refused; stricter levels come with the halts of the daemon."""
+    """What is refused; the stricter levels are those of a halt."""
 
     NO_NEW_ORDERS = "no_new_orders"
 
@@ -33,7 +34,7 @@ class Restriction:
 
 def reduces(order: Order, held: Decimal) -> bool:
     """Whether ``order`` only makes the signed position ``held`` smaller, without crossing zero."""
-    return held * order.side.sign < 0 and order.quantity <= abs(held)
+    return _shrinks(order.side, order.quantity, held)
 
 
 def refusal(order: Order, held: Decimal, restrictions: Iterable[Restriction], moment: datetime) -> str | None:
@@ -44,3 +45,36 @@ def refusal(order: Order, held: Decimal, restrictions: Iterable[Restriction], mo
         if restriction.holds(moment, order.symbol):
             return f"{restriction.level} until {restriction.ends_at:%Y-%m-%dT%H:%M:%SZ}: {restriction.reason}"
     return None
+
+
+def halt_refusal(order: Order, held: Decimal, halt: Halt | None) -> str | None:
+    """Return why ``order`` is refused while ``halt`` holds, or ``None``.
+
+    ``held`` is the signed position that it would meet. Up to `HaltLevel.CLOSE_ONLY` what only reduces goes on; from
+    `HaltLevel.CANCEL_ALL` on nothing does.
+    """
+    if halt is None:
+        return None
+    goes_on = halt.level in {HaltLevel.NO_NEW_ORDERS, HaltLevel.CLOSE_ONLY}
+    return None if goes_on and reduces(order, held) else str(halt)
+
+
+def opening(open_orders: Iterable[OrderState], held: Mapping[str, Decimal]) -> tuple[OrderState, ...]:
+    """Return the ``open_orders`` whose fills could open, add or cross zero, given the signed positions ``held``.
+
+    They are judged in the order given: two orders that would each close the same position are not both reducing, the
+    first one is.
+    """
+    left = dict(held)
+    found: list[OrderState] = []
+    for state in open_orders:
+        symbol, side = state.order.symbol, state.order.side
+        if _shrinks(side, state.remaining, left.get(symbol, Decimal(0))):
+            left[symbol] += side.sign * state.remaining
+        else:
+            found.append(state)
+    return tuple(found)
+
+
+def _shrinks(side: Side, quantity: Decimal, held: Decimal) -> bool:
+    return held * side.sign < 0 and quantity <= abs(held)

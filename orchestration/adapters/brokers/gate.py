@@ -1,14 +1,16 @@
-"""The gate before a broker: refuses what restrictions and risk limits forbid, before the broker sees it."""
+"""The gate before a broker: refuses what halts, restrictions and risk limits forbid, before the broker sees it."""
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from decimal import Decimal
 
 from orchestration.domain.bars import Instrument
 from orchestration.domain.desk import RiskLimits
+from orchestration.domain.halts import Halt
 from orchestration.domain.orders import Account, Fill, Order, OrderState, OrderStatus
-from orchestration.domain.restrictions import Restriction, reduces, refusal
+from orchestration.domain.restrictions import Restriction, halt_refusal, reduces, refusal
 from orchestration.ports.broker import Broker
 from orchestration.ports.clock import Clock
 from orchestration.ports.market_data import MarketData
@@ -21,12 +23,17 @@ def _plain_share(symbol: str) -> Instrument:
     return Instrument(symbol=symbol)
 
 
+def _no_halt() -> Halt | None:
+    return None
+
+
 class GatedBroker:
     """A `Broker` that asks before it passes an order on.
 
     What is refused comes back as rejected, with the reason, and never reaches ``inner``; the same id sent again is
     judged anew. An id that ``inner`` knows is a repeat and passes. Limits count open orders as if they had filled;
-    what only reduces a position passes all limits and restrictions. ``instrument`` tells a symbol's multiplier.
+    what only reduces a position passes all limits and restrictions. ``instrument`` tells a symbol's multiplier,
+    ``halt`` the halt that holds; it is asked again at the last moment before an order goes out.
     """
 
     def __init__(
@@ -38,6 +45,7 @@ class GatedBroker:
         market_data: MarketData,
         restrictions: Callable[[], Sequence[Restriction]],
         instrument: Callable[[str], Instrument] = _plain_share,
+        halt: Callable[[], Halt | None] = _no_halt,
     ) -> None:
         self._inner = inner
         self._clock = clock
@@ -45,6 +53,7 @@ class GatedBroker:
         self._market = market_data
         self._restrictions = restrictions
         self._instrument = instrument
+        self._halt = halt
         self._refused: dict[str, OrderState] = {}
         self._lock = asyncio.Lock()
 
@@ -63,6 +72,12 @@ class GatedBroker:
             state = await self._inner.submit(order)
             self._refused.pop(order.client_order_id, None)
             return state
+
+    @asynccontextmanager
+    async def exclusively(self) -> AsyncIterator[Broker]:
+        """Give the broker behind the gate while no order is on its way: those under way have their answer first."""
+        async with self._lock:
+            yield self._inner
 
     async def cancel(self, client_order_id: str) -> OrderState:
         """Cancel with the inner broker; a refused order is returned as it is."""
@@ -97,13 +112,21 @@ class GatedBroker:
         return state
 
     async def _objection(self, order: Order) -> str | None:
-        price = await self._price(order.symbol)
-        if price is None:
-            return f"{order.symbol} has no usable price"
         account = await self._inner.account()
         open_orders = await self._inner.orders(open_only=True)
         held = _held(account, order.symbol)
         certain = held + sum(_signed(s) for s in open_orders if s.order.symbol == order.symbol and _same_way(s, order))
+        objection = await self._unfit(order, certain, account, open_orders)
+        # Asked last: a halt may have come during the questions above, and from here to the broker nothing waits.
+        return halt_refusal(order, certain, self._halt()) or objection
+
+    async def _unfit(
+        self, order: Order, certain: Decimal, account: Account, open_orders: Sequence[OrderState]
+    ) -> str | None:
+        """Why restrictions and limits forbid ``order``, which meets the position ``certain``."""
+        price = await self._price(order.symbol)
+        if price is None:
+            return f"{order.symbol} has no usable price"
         if reduces(order, certain):
             return None
         return refusal(order, certain, self._restrictions(), self._clock.now()) or await self._over_limit(

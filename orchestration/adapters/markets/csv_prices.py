@@ -1,7 +1,8 @@
 """The user's own prices: a folder with one CSV file a symbol, daily or with a time of day."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -19,12 +20,21 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """The rows later than ``after`` (in microseconds since 1970, UTC) became known at ``at`` and not before."""
+
+    after: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
     """One symbol's rows; ``days`` are the rows of each session of an intraday file, ``None`` for a daily one."""
 
     rows: Rows
     bars: tuple[Bar, ...]
     days: dict[date, range] | None
+    late: tuple[Late, ...] = ()
 
 
 class CsvPrices:
@@ -35,18 +45,32 @@ class CsvPrices:
     the rows of a session make its daily bar.
     """
 
-    def __init__(self, folder: Path, *, calendar: TradingCalendar) -> None:
+    def __init__(self, folder: Path, *, calendar: TradingCalendar, read: bool = True) -> None:
+        """With ``read`` false nothing is read: whoever makes it puts the files in."""
         self._folder = folder
+        self._calendar = calendar
         self._files: dict[str, _File] = {}
-        for path in _csv_files(folder):
-            symbol = path.stem.upper()
-            if symbol in self._files:
-                raise DefinitionError(f"{path}: there are two files for {symbol}; keep one")
-            rows = read_rows(path, calendar.timezone)
-            file = _intraday(symbol, rows, calendar) if rows.intraday else _daily(symbol, rows)
-            if not file.bars:
-                raise DefinitionError(f"{path}: no row lies within a session of {calendar.code}; check times and zone")
-            self._files[symbol] = file
+        for path in csv_files(folder) if read else ():
+            self.put(path, read_rows(path, calendar.timezone))
+
+    def put(self, path: Path, rows: Rows, late: Sequence[Late] = ()) -> None:
+        """Take ``rows`` for the symbol of ``path``, in the place of those it had; the same ones again may have grown.
+
+        ``late``, in order, says which of them became known after their own time. Raises `DefinitionError` and changes
+        nothing when none of them lies within a session.
+        """
+        symbol = path.stem.upper()
+        known = self._files.get(symbol)
+        if rows.intraday:
+            grown = known if known is not None and known.rows is rows and known.days is not None else None
+            file = _intraday(symbol, rows, self._calendar, late, grown)
+        else:
+            file = _daily(symbol, rows)
+        if not file.bars:
+            raise DefinitionError(
+                f"{path}: no row lies within a session of {self._calendar.code}; check times and zone"
+            )
+        self._files[symbol] = file
 
     @property
     def description(self) -> str:
@@ -77,18 +101,24 @@ class CsvPrices:
 
         A row that rises is taken to have made its low first; a row of one price is one tick. Its length is the
         shortest time between two rows of the file, or what is left until the close. Nothing of a row is shown before
-        the row's time.
+        the row's time, and nothing of one that became known late before that.
         """
         file = self._files[symbol]
         if file.days is None:
             return None
         found: list[Tick] = []
         for index in file.days.get(session.date, range(0)):
-            found.extend(_row_ticks(file.rows, index, session.closes_at))
+            ticks = _row_ticks(file.rows, index, session.closes_at)
+            known = bisect_left(file.late, file.rows.at[index], key=_after)
+            if known:
+                seen = min(file.late[known - 1].at, session.closes_at)
+                ticks = [replace(tick, at=max(tick.at, seen)) for tick in ticks]
+            found.extend(ticks)
         return tuple(found)
 
 
-def _csv_files(folder: Path) -> list[Path]:
+def csv_files(folder: Path) -> list[Path]:
+    """Return the CSV files of ``folder``, sorted. Raises `DefinitionError` when there is none, or two of one symbol."""
     if not folder.is_dir():
         raise DefinitionError(
             f"{folder} is no folder; give one that holds a CSV file for each symbol, such as AAPL.csv"
@@ -99,6 +129,12 @@ def _csv_files(folder: Path) -> list[Path]:
         raise DefinitionError(f"{folder} cannot be read: {error.strerror}") from error
     if not files:
         raise DefinitionError(f"{folder} holds no CSV file; put one there for each symbol, such as AAPL.csv")
+    seen: set[str] = set()
+    for path in files:
+        symbol = path.stem.upper()
+        if symbol in seen:
+            raise DefinitionError(f"{path}: there are two files for {symbol}; keep one")
+        seen.add(symbol)
     return files
 
 
@@ -129,10 +165,14 @@ def _daily(symbol: str, rows: Rows) -> _File:
     return _File(rows=rows, bars=bars, days=None)
 
 
-def _intraday(symbol: str, rows: Rows, calendar: TradingCalendar) -> _File:
-    days: dict[date, range] = {}
+def _intraday(symbol: str, rows: Rows, calendar: TradingCalendar, late: Sequence[Late], grown: _File | None) -> _File:
+    """Return what ``rows`` make; of those that have ``grown``, all but the last day is taken over."""
+    days: dict[date, range] = dict(grown.days or {}) if grown else {}
+    begin = days.popitem()[1].start if days else 0
+    bars = grown.bars[: len(days)] if grown else ()
+    kept = len(days)
     session: Session | None = None
-    for index in range(len(rows.at)):
+    for index in range(begin, len(rows.at)):
         moment = _moment(rows, index)
         if session is None or not session.opens_at <= moment < session.closes_at:
             session = session_at(calendar, moment)
@@ -140,8 +180,12 @@ def _intraday(symbol: str, rows: Rows, calendar: TradingCalendar) -> _File:
             continue
         start = days[session.date].start if session.date in days else index
         days[session.date] = range(start, index + 1)
-    bars = tuple(_bar(symbol, on, rows, part) for on, part in days.items())
-    return _File(rows=rows, bars=bars, days=days)
+    new = tuple(_bar(symbol, on, rows, part) for on, part in list(days.items())[kept:])
+    return _File(rows=rows, bars=(*bars, *new), days=days, late=tuple(late))
+
+
+def _after(late: Late) -> int:
+    return late.after
 
 
 def _moment(rows: Rows, index: int) -> datetime:

@@ -56,12 +56,57 @@ def read_rows(path: Path, timezone: ZoneInfo) -> Rows:
         raise DefinitionError(f"{path} is not text in UTF-8 (byte {error.start}); save it as CSV in UTF-8") from error
 
 
-class _Lines:
-    """The lines of a reader that are not blank, each with its number."""
+class RowsReader:
+    """Reads the text of one file, whole or in pieces of whole lines; ``rows`` is what they amount to so far."""
 
-    def __init__(self, path: Path, file: Iterable[str]) -> None:
+    def __init__(self, path: Path, timezone: ZoneInfo) -> None:
+        self.rows = Rows()
         self._path = path
-        self._reader = csv.reader(file, strict=True)
+        self._timezone = timezone
+        self._columns: _Columns | None = None
+        self._line = 0
+        self._decimals = 2
+
+    @property
+    def has_header(self) -> bool:
+        """Whether the line that names the columns was there."""
+        return self._columns is not None
+
+    def feed(self, text: Iterable[str]) -> None:
+        """Add the rows in ``text``. Raises `DefinitionError`, and then nothing of it is added."""
+        rows, lines = self.rows, _Lines(self._path, text, self._line)
+        before = len(rows.at), rows.intraday, rows.shortest, rows.tick_size, self._decimals
+        try:
+            for line, cells in lines:
+                if self._columns is None:
+                    self._columns = _columns(self._path, line, cells)
+                    rows.unread = self._columns.unread
+                else:
+                    self._add(line, cells, self._columns)
+        except DefinitionError:
+            count, rows.intraday, rows.shortest, rows.tick_size, self._decimals = before
+            for column in (rows.at, rows.ordinal, rows.open, rows.high, rows.low, rows.close, rows.volume):
+                del column[count:]
+            raise
+        rows.tick_size = Decimal(1).scaleb(-min(self._decimals, SCALE))
+        self._line = lines.number
+
+    def _add(self, line: int, cells: list[str], columns: "_Columns") -> None:
+        width = len(columns.places)
+        if len(cells) != width:
+            raise DefinitionError(f"{self._path}, line {line}: {len(cells)} cells under {width} column names")
+        row = _Row(path=self._path, line=line, cells=cells, columns=columns.places)
+        _add_moment(self.rows, row, columns.moment, self._timezone)
+        self._decimals = max(self._decimals, _add_prices(self.rows, row, columns.adjusted))
+
+
+class _Lines:
+    """The lines of a reader that are not blank, each with its number, after ``number`` lines that came before."""
+
+    def __init__(self, path: Path, text: Iterable[str], number: int) -> None:
+        self._path = path
+        self._before = number
+        self._reader = csv.reader(text, strict=True)
 
     def __iter__(self) -> "_Lines":
         return self
@@ -71,31 +116,30 @@ class _Lines:
             try:
                 row = next(self._reader)
             except csv.Error as error:
-                raise DefinitionError(f"{self._path}, line {self._reader.line_num}: no CSV: {error}") from error
+                raise DefinitionError(f"{self._path}, line {self.number}: no CSV: {error}") from error
             if any(cell.strip() for cell in row):
-                return self._reader.line_num, row
+                return self.number, row
+
+    @property
+    def number(self) -> int:
+        return self._before + self._reader.line_num
 
 
 def _read(path: Path, file: Iterable[str], timezone: ZoneInfo) -> Rows:
-    lines = _Lines(path, file)
-    line, header = next(lines, (1, []))
-    if not header:
+    reader = RowsReader(path, timezone)
+    reader.feed(file)
+    check_rows(path, reader)
+    return reader.rows
+
+
+def check_rows(path: Path, reader: RowsReader) -> None:
+    """Raise `DefinitionError` unless ``reader`` has found column names and a row."""
+    if not reader.has_header:
         raise DefinitionError(
             f"{path} is empty; its first line names the columns: date, open, high, low, close, volume"
         )
-    columns = _columns(path, line, header)
-    rows = Rows(unread=columns.unread)
-    decimals = 2
-    for line, cells in lines:
-        if len(cells) != len(header):
-            raise DefinitionError(f"{path}, line {line}: {len(cells)} cells under {len(header)} column names")
-        row = _Row(path=path, line=line, cells=cells, columns=columns.places)
-        _add_moment(rows, row, columns.moment, timezone)
-        decimals = max(decimals, _add_prices(rows, row, columns.adjusted))
-    if not rows.at:
+    if not reader.rows.at:
         raise DefinitionError(f"{path} has column names and no row below them")
-    rows.tick_size = Decimal(1).scaleb(-min(decimals, SCALE))
-    return rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,18 +7,25 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import NullPool, create_engine
 
 from orchestration.adapters.sql import migration
 from orchestration.adapters.sql.database import Database
+from orchestration.adapters.sql.halt_store import SqlHaltStore
+from orchestration.adapters.sql.ledger import SqlLedger
 from orchestration.adapters.sql.migration import check, upgrade
 from orchestration.adapters.sql.run_store import SqlRunStore
 from orchestration.adapters.sql.schema import SCHEMA_VERSION, metadata
-from orchestration.domain.errors import DefinitionError
-from tests.contract.records import created
+from orchestration.domain.errors import DefinitionError, StoreUnavailableError
+from orchestration.domain.halts import Halt, HaltLevel
+from orchestration.domain.records import Record, RunSummary
+from orchestration.ports.ledger import LedgerEntry
+from tests.contract.records import created, record
 
 Schema = dict[tuple[str, str], str]
 
@@ -47,6 +54,19 @@ async def migrated(path: Path) -> Path:
     """A store that took every step instead of being made from the schema."""
     change(path, migration._VERSION_TABLE)  # no version in it: before the first step
     return await upgraded(path)
+
+
+def make_version(path: Path, version: str) -> None:
+    """A store as the released steps up to ``version`` make it."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+    config = Config()
+    config.set_main_option("script_location", str(Path(migration.__file__).parent / "migrations"))
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    with engine.begin() as opened:
+        config.attributes["connection"] = opened
+        command.upgrade(config, version)
+    engine.dispose()
 
 
 async def test_a_new_store_and_one_that_took_every_step_have_the_same_tables(tmp_path: Path) -> None:
@@ -81,6 +101,54 @@ async def test_an_upgrade_keeps_what_is_there_and_a_second_one_changes_nothing(t
         await SqlRunStore(database).append([created("a")])
         await upgrade(database)
         assert [run.run_id for run in await SqlRunStore(database).runs()] == ["a"]
+
+
+async def contents(database: Database) -> tuple[list[RunSummary], list[Record], list[LedgerEntry]]:
+    runs = SqlRunStore(database)
+    return list(await runs.runs()), list(await runs.records("a")), list(await SqlLedger(database).entries())
+
+
+async def test_a_store_of_version_1_comes_forward_with_all_it_holds(tmp_path: Path) -> None:
+    path = tmp_path / "belltower.db"
+    make_version(path, "0001")
+    entry = LedgerEntry(sequence=1, at=created("a").at, kind="cash_deposited", data={"cash": "1000.00"})
+    async with Database(f"sqlite:///{path}") as database:
+        await SqlRunStore(database).append([created("a"), record("a", 2, note="kept"), created("b")])
+        await SqlLedger(database).append([entry])
+        before = await contents(database)
+    assert before[2] == [entry]
+
+    async with Database(f"sqlite:///{path}") as database:
+        with pytest.raises(DefinitionError, match=r"is of version 0001, older .* run: belltower db upgrade"):
+            await check(database)
+        await upgrade(database)
+        await check(database)
+        assert await contents(database) == before
+        halt = Halt(level=HaltLevel.FLATTEN, reason="the new tables work", at=entry.at, by="cli")
+        await SqlHaltStore(database).halt(halt)
+        assert await SqlHaltStore(database).current() == halt
+    assert schema_of(path) == schema_of(await upgraded(tmp_path / "new.db"))
+
+
+async def test_an_upgrade_that_fails_half_way_leaves_version_1_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "belltower.db"
+    make_version(path, "0001")
+    change(path, "CREATE TABLE api_tokens (mine TEXT)")  # the last table of the step is in its way
+    before = schema_of(path)
+    async with Database(f"sqlite:///{path}") as database:
+        with pytest.raises(StoreUnavailableError, match="api_tokens"):
+            await upgrade(database)
+    assert schema_of(path) == before
+
+
+async def test_a_store_holds_one_halt_at_most(tmp_path: Path) -> None:
+    path = await upgraded(tmp_path / "belltower.db")
+    with closing(sqlite3.connect(path)) as connection, connection:
+        add = "INSERT INTO halts VALUES (?, 'flatten', 'why', '2012-12-12', 'cli')"
+        connection.execute(add, [1])
+        for number in (1, 2):
+            with pytest.raises(sqlite3.IntegrityError):
+                connection.execute(add, [number])
 
 
 async def test_a_store_of_a_newer_version_asks_for_a_newer_belltower(tmp_path: Path) -> None:
@@ -135,6 +203,8 @@ async def test_a_new_or_current_store_opens_without_loading_alembic(tmp_path: Pa
     code = """
 import asyncio, sys
 from orchestration.adapters.sql.database import Database
+from orchestration.adapters.sql.halt_store import SqlHaltStore
+from orchestration.adapters.sql.ledger import SqlLedger
 from orchestration.adapters.sql.migration import check, upgrade
 async def main():
     for _ in range(2):
@@ -152,6 +222,8 @@ async def test_two_processes_may_make_the_same_store_at_once(tmp_path: Path) -> 
     code = """
 import asyncio, sys
 from orchestration.adapters.sql.database import Database
+from orchestration.adapters.sql.halt_store import SqlHaltStore
+from orchestration.adapters.sql.ledger import SqlLedger
 from orchestration.adapters.sql.migration import upgrade
 async def main():
     async with Database(sys.argv[1]) as database:

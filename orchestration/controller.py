@@ -1,0 +1,367 @@
+"""OrchestrationController: start the parts in order, watch them, stop them in reverse."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import date, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from agents.base import BaseAgent
+from orchestration.api.app import create_app
+from orchestration.api.guard import Guard
+from orchestration.api.schemas import Address, DaemonFile
+from orchestration.api.server import serve
+from orchestration.api.tokens import open_first_token, read_metrics_token, sha256_of
+from orchestration.config import TradingConfig
+from orchestration.domain.errors import DefinitionError, OrchestrationError
+from orchestration.domain.halts import Halt, HaltLevel
+from orchestration.domain.health import ComponentHealth, Health, Readiness
+from orchestration.domain.json_value import JsonObject
+from orchestration.domain.records import Record, RunSummary
+from orchestration.domain.retry import RetryStrategy
+from orchestration.engine.engine import WorkflowEngine
+from orchestration.ports.clock import Clock
+from orchestration.system.clock import WallClock
+from orchestration.system.home_lock import home_lock
+from orchestration.telemetry.alerting import AlertRelay, system_report
+from orchestration.telemetry.deadlines import Deadlines
+from orchestration.telemetry.health_board import HealthBoard
+from orchestration.telemetry.loop_watch import LoopWatch
+from orchestration.telemetry.metrics import CONTENT_TYPE, Metrics
+from orchestration.telemetry.statistics import Statistics
+from orchestration.wiring import LiveParts, live_desk, open_alerts
+from workflows.daily_trading import DailyTradingWorkflow
+from workflows.trading_day.day_plan import DayPlan, iso
+
+GRACE = timedelta(seconds=20)
+"""How long the stop waits for work that is under way before it is cancelled."""
+RESTARTS = RetryStrategy(base_delay=1.0, max_delay=300.0)
+"""How long a part that died waits before it is started again."""
+HEALTH_CHECKS, DAYS = "health checks", "days"
+SLACK = timedelta(seconds=60)
+
+_log = logging.getLogger(__name__)
+
+
+class OrchestrationController:
+    """A desk that runs by itself. Also an async context manager.
+
+    The parts live in one task of their own, so that whoever starts them need not be who stops them.
+    """
+
+    def __init__(self, config: TradingConfig, *, clock: Clock | None = None) -> None:
+        self.config = config
+        self.agents: dict[str, BaseAgent] = {}
+        self.workflow_engine: WorkflowEngine | None = None
+        self.daily_workflow: DailyTradingWorkflow | None = None
+        self.address: Address | None = None
+        self._clock: Clock = clock or WallClock()
+        self._parts: LiveParts | None = None
+        self._started_at: datetime | None = None
+        self._stop_reason: str | None = None
+        self._stop = asyncio.Event()
+        self._doors = AsyncExitStack()
+        self._up = asyncio.Event()
+        self._life: asyncio.Task[None] | None = None
+        self._board = HealthBoard(self._clock)
+        self._statistics = Statistics()
+        self._metrics = Metrics(
+            self._clock, mode=config.mode, version=version("belltower"), enabled=config.metrics_enabled
+        )
+
+    async def __aenter__(self) -> "OrchestrationController":
+        await self.startup_system()
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.shutdown_system("the body ended")
+
+    async def startup_system(self) -> None:
+        """Start every part; return once all of them are up.
+
+        A part that does not start stops the start: those before it are stopped again, and its error is raised.
+        """
+        if self._life is not None:
+            raise DefinitionError("the system was started already; stop it first")
+        self._stop.clear()
+        self._up.clear()
+        self._life = asyncio.create_task(self._live(), name="controller")
+        up = asyncio.create_task(self._up.wait())
+        await asyncio.wait([self._life, up], return_when=asyncio.FIRST_COMPLETED)
+        if not self._up.is_set():
+            up.cancel()
+            life, self._life = self._life, None
+            await life
+
+    async def shutdown_system(self, reason: str) -> None:
+        """Take no new work, give what is under way `GRACE`, stop every part in reverse. Again: nothing happens."""
+        self.request_stop(reason)
+        life, self._life = self._life, None
+        if life is not None:
+            await life
+
+    def request_stop(self, reason: str) -> None:
+        """Ask for the stop and return at once; the first reason is the one that counts."""
+        self._stop_reason = self._stop_reason or reason
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Start, run until the stop is asked for, and stop. Raises what brought the system down."""
+        await self.startup_system()
+        if self._life is not None:
+            await self._life
+
+    # -- what the doors ask
+
+    def alive(self) -> bool:
+        """Whether the loop turns: whoever gets an answer knows."""
+        return self._life is not None
+
+    def readiness(self) -> Readiness:
+        """Whether every required part is fit."""
+        return self._board.readiness()
+
+    def components(self) -> Sequence[ComponentHealth]:
+        """Every part and dependency."""
+        return self._board.components()
+
+    def get_system_status(self) -> dict[str, Any]:
+        """The status of document 003; ``startup_time`` is ISO 8601 in UTC, null before the start."""
+        engine = self.workflow_engine
+        counts = engine.counts() if engine else WorkflowEngine({}, self.config).counts()
+        healthy = sum(agent.healthy for agent in self.agents.values())
+        started = self._started_at
+        halt = self._parts.switch.current if self._parts else None
+        return {
+            "system_running": self._up.is_set(),
+            "startup_time": iso(started) if started else None,
+            "uptime_seconds": (self._clock.now() - started).total_seconds() if started else 0,
+            "agents": {"total": len(self.agents), "healthy": healthy, "names": list(self.agents)},
+            "workflow_engine": counts,
+            "statistics": self._statistics.to_json(),
+            "halt": None if halt is None else _halt_row(halt),
+            "mode": self.config.mode,
+            "prices": self._parts.market_data.source if self._parts else None,
+        }
+
+    def plan(self, on: date | None) -> JsonObject:
+        """The plan of ``on``, today's for ``None``."""
+        daily = self._need().daily
+        today = self._clock.now().astimezone(daily.calendar.timezone).date()
+        return daily.plan_day(on or today).to_json()
+
+    async def executions(self, *, limit: int) -> Sequence[RunSummary]:
+        """The newest runs, newest first."""
+        return await self._need().run_store.runs(limit=limit)
+
+    async def execution(self, execution_id: str) -> JsonObject:
+        """A run's result, or how far it has come."""
+        return await self._need().engine.describe(execution_id)
+
+    async def events(self, execution_id: str) -> Sequence[Record]:
+        """A run's journal."""
+        records = await self._need().run_store.records(execution_id)
+        if not records:
+            raise DefinitionError(f"there is no run {execution_id!r}")
+        return records
+
+    async def cancel(self, execution_id: str, reason: str) -> None:
+        """End a run."""
+        await self._need().engine.cancel(execution_id, reason)
+
+    async def halt(self, level: HaltLevel, reason: str, by: str) -> Halt:
+        """Stop trading in the way of ``level``."""
+        parts = self._need()
+        halt = await parts.switch.halt(level, reason, by)
+        self._metrics.set_halt(halt)
+        parts.relay.add("halt", str(halt))
+        return halt
+
+    async def resume(self, reason: str, by: str) -> None:
+        """Lift the halt."""
+        parts = self._need()
+        await parts.switch.resume(reason, by)
+        self._metrics.set_halt(None)
+        parts.relay.add("halt", f"lifted by {by}: {reason}")
+
+    async def run_health_checks(self) -> Sequence[ComponentHealth]:
+        """Look at every part now, and return how each is."""
+        parts = self._need()
+        await self._board.run_checks()
+        for name, agent in parts.agents.items():
+            self._metrics.set_agent_health(name, healthy=agent.healthy)
+        self._metrics.observe_orders(await parts.broker.orders())
+        self._metrics.set_equity((await parts.broker.account()).equity)
+        self._metrics.set_halt(parts.switch.current)
+        self._metrics.set_calendar_end(parts.calendar.span[1])
+        self._tell_session(parts)
+        return self._board.components()
+
+    # -- the life of the parts, in one task
+
+    async def _live(self) -> None:
+        home = self.config.home
+        try:
+            async with AsyncExitStack() as stack:
+                stack.enter_context(home_lock(home))
+                parts = await self._open(stack)
+                try:
+                    async with asyncio.TaskGroup() as group:
+                        await self._serve(parts, group, stack)
+                        loops = [
+                            group.create_task(self._kept_up(DAYS, parts.day_loop.run), name=DAYS),
+                            group.create_task(self._kept_up(HEALTH_CHECKS, self._health_loop), name=HEALTH_CHECKS),
+                            group.create_task(parts.deadlines.run(), name="deadlines"),
+                        ]
+                        self._up.set()
+                        _log.info("the desk runs: %s", parts.market_data.source)
+                        await self._stop.wait()
+                        _log.info("stopping: %s", self._stop_reason)
+                        self._board.set(DAYS, Health.STOPPED, self._stop_reason)
+                        await parts.engine.wind_down(GRACE)
+                        for loop in loops:
+                            loop.cancel()
+                        await self._doors.aclose()
+                finally:
+                    self._up.clear()
+        except BaseExceptionGroup as group:
+            raise _first(group) from group
+        finally:
+            self._parts = None
+
+    async def _open(self, stack: AsyncExitStack) -> LiveParts:
+        """Start what needs no loop of its own; the stack stops it in reverse."""
+        parts = await stack.enter_async_context(live_desk(self.config, self._clock, self._board, self._metrics))
+        self._parts, self._started_at = parts, self._clock.now()
+        self.agents, self.workflow_engine, self.daily_workflow = dict(parts.agents), parts.engine, parts.daily
+        for handler in (self._statistics, self._metrics, parts.relay):
+            await parts.engine.register_event_handler(None, handler)
+        self._board.register(DAYS)
+        self._board.register(HEALTH_CHECKS)
+        self._board.add_check("store", lambda: _answered(parts.run_store.runs(limit=1)))
+        self._board.add_check("broker", lambda: _answered(parts.broker.account()))
+        self._board.add_check("prices", self._look_at_prices)
+        for name, agent in parts.agents.items():
+            await agent.start()
+            stack.push_async_callback(agent.stop)
+            self._board.add_check(f"agent {name}", lambda agent=agent: _look_at(agent), required=False)  # type: ignore[misc]  # the default binds this agent
+        await parts.switch.carry_out()
+        return parts
+
+    async def _serve(self, parts: LiveParts, group: asyncio.TaskGroup, stack: AsyncExitStack) -> None:
+        """Open the doors, and write down where they are."""
+        config = self.config
+        await open_first_token(config.home, parts.tokens, self._clock)
+        own = config.metrics_token_file
+        guard = Guard(
+            await parts.tokens.all(), metrics_tokens=[] if own is None else [sha256_of(read_metrics_token(own))]
+        )
+        app = create_app(
+            self, guard=guard, metrics=self._render if config.metrics_enabled else None, version=version("belltower")
+        )
+        self._doors = await stack.enter_async_context(AsyncExitStack())
+        self.address = await self._doors.enter_async_context(
+            serve(app, config.host, config.port, tasks=group, force=config.allow_public)
+        )
+        path = config.home / "daemon.json"
+        _write(path, DaemonFile(pid=os.getpid(), address=self.address).model_dump_json())
+        self._doors.callback(path.unlink, missing_ok=True)
+
+    async def _kept_up(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run ``work`` for ever; when it dies, say so and start it again, each time a little later."""
+        deaths = 0
+        while True:
+            self._board.set(name, Health.OK)
+            began = self._clock.monotonic()
+            try:
+                await work()
+            except Exception as error:  # noqa: BLE001 (whatever kills a part, the others go on)
+                deaths = 0 if self._clock.monotonic() - began > RESTARTS.max_delay else deaths
+                delay = RESTARTS.get_retry_delay(deaths)
+                deaths += 1
+                said = f"{_first(error)!r}" if isinstance(error, BaseExceptionGroup) else repr(error)
+                _log.exception("%s died and starts again in %g s", name, delay)
+                self._board.set(name, Health.FAILED, f"died: {said}; starts again in {delay:g} s")
+                await self._need().report(name, f"died and starts again in {delay:g} s: {said}")
+                await self._clock.sleep_until(self._clock.now() + timedelta(seconds=delay))
+
+    async def _health_loop(self) -> None:
+        parts = self._need()
+        interval = timedelta(seconds=self.config.health_check_interval)
+        parts.deadlines.promise(HEALTH_CHECKS, 2 * interval + SLACK)
+        while True:
+            await self.run_health_checks()
+            parts.deadlines.beat(HEALTH_CHECKS)
+            await self._clock.sleep_until(self._clock.now() + interval)
+
+    async def _look_at_prices(self) -> str | None:
+        parts = self._need()
+        today = self._clock.now().astimezone(parts.calendar.timezone).date()
+        if parts.calendar.session(today) is None:
+            return None
+        usable = [s for s in parts.desk.desk.symbols if parts.market_data.has_prices(s, today)]
+        if not usable:
+            raise OrchestrationError(f"no symbol of the desk has a usable price on {today}: no order task runs")
+        missing = sorted(set(parts.desk.desk.symbols) - set(usable))
+        return f"no usable price today: {', '.join(missing)}" if missing else None
+
+    def _tell_session(self, parts: LiveParts) -> None:
+        """Tell the metrics what phase the day is in, and when the next bell rings."""
+        now = self._clock.now()
+        running = next(iter(parts.daily.running.values()), None)
+        coming = parts.day_loop.planned
+        self._metrics.set_phase(_phase(running, now))
+        self._metrics.set_day_types(running.day_types if running else ())
+        bells = [bell for plan in (running, coming) if plan and plan.session for bell in _bells(plan) if bell > now]
+        self._metrics.set_next_bell(min(bells, default=None))
+        self._metrics.set_next_session(coming.session.opens_at if coming and coming.session else None)
+
+    def _render(self) -> tuple[bytes, str]:
+        self._metrics.set_health(self._board.components(), self._board.readiness())
+        return self._metrics.render(), CONTENT_TYPE
+
+    def _need(self) -> LiveParts:
+        if self._parts is None:
+            raise DefinitionError("the system is not running: start it first")
+        return self._parts
+
+
+async def _answered(call: Awaitable[object]) -> str | None:
+    await call
+    return None
+
+
+async def _look_at(agent: BaseAgent) -> str | None:
+    health = await agent.health()
+    return None if health["status"] == "healthy" else f"{health['status']}: {health['last_error']}"
+
+
+def _phase(plan: DayPlan | None, now: datetime) -> str:
+    stages = plan.stages if plan else ()
+    return next((stage.name for stage in stages if stage.starts_at <= now < stage.ends_at), "closed")
+
+
+def _bells(plan: DayPlan) -> tuple[datetime, ...]:
+    return (plan.session.opens_at, plan.session.closes_at) if plan.session else ()
+
+
+def _halt_row(halt: Halt) -> dict[str, Any]:
+    return {"level": halt.level.value, "reason": halt.reason, "at": iso(halt.at), "by": halt.by}
+
+
+def _first(error: BaseException) -> BaseException:
+    """The first error inside a group of groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _write(path: Path, text: str) -> None:
+    """Write ``path`` whole or not at all."""
+    part = path.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
