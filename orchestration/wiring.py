@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from agents.base import BaseAgent
-from agents.desk import build_agents
+from agents.desk import AGENTS, build_agents
 from agents.quant.performance import preload
 from orchestration.adapters.brokers.gate import GatedBroker
 from orchestration.adapters.brokers.paper import PaperBroker
@@ -37,6 +37,7 @@ from orchestration.system.randomness import SeededRandomness
 from workflows.daily_trading import DailyTradingWorkflow
 from workflows.desk_files.calendar_overrides import read_calendar_overrides
 from workflows.desk_files.desk import DeskFile, read_desk
+from workflows.trading_day.overlays import Overlays, load_overlays
 
 T = TypeVar("T")
 
@@ -69,7 +70,14 @@ def open_planner(config: TradingConfig, calendar: TradingCalendar, seed: int) ->
     market = open_prices(config, calendar, clock, seed)
     desk = read_desk(config.home, symbols=config.symbols, available=market.symbols)
     engine = WorkflowEngine({}, config, clock=clock)
-    return DailyTradingWorkflow(engine, config, calendar=calendar, market_data=market, desk=desk)
+    return DailyTradingWorkflow(
+        engine, config, calendar=calendar, market_data=market, desk=desk, overlays=_overlays(config)
+    )
+
+
+def _overlays(config: TradingConfig) -> Overlays:
+    """The stage files, ours and the home's, which may ask of the agents only what they do."""
+    return load_overlays(config.home / "days", {agent.name: agent.task_types for agent in AGENTS})
 
 
 def open_prices(config: TradingConfig, calendar: TradingCalendar, clock: Clock, seed: int) -> MarketData:
@@ -116,7 +124,9 @@ async def simulated_desk(
             timezone=calendar.timezone,
         )
         engine = WorkflowEngine(agents, config, run_store=run_store, clock=clock, ids=SimulatedIds(clock))
-        daily = DailyTradingWorkflow(engine, config, calendar=calendar, market_data=market, desk=desk)
+        daily = DailyTradingWorkflow(
+            engine, config, calendar=calendar, market_data=market, desk=desk, overlays=_overlays(config)
+        )
         days.append(daily)
         async with engine:
             yield DeskParts(

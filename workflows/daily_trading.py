@@ -111,7 +111,11 @@ class DailyTradingWorkflow:
             self._last = {"status": "market_closed", "reason": plan.reason, "next_session": following}
             return self._last
         definition = plan.to_definition(simulated_surprises=simulated_surprises)
-        labels = {"session": plan.date.isoformat(), "day_types": list(plan.day_types)}
+        labels = {
+            "session": plan.date.isoformat(),
+            "next_session": plan.next_session.isoformat() if plan.next_session else None,
+            "day_types": list(plan.day_types),
+        }
         execution_id = await self.workflow_engine.create_workflow({**definition, "labels": labels})
         self._running[execution_id] = plan
         try:
