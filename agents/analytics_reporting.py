@@ -44,6 +44,8 @@ class AnalyticsReporting(BaseAgent):
         else:
             drawdown = f"{figures.max_drawdown:.2%}"
             conclusion = f"{figures.total_return:+.2%} over {figures.days - 1} days, drawdown {drawdown}."
+        if past.waiting:
+            conclusion += f" {past.waiting} fills since the last close are not in it yet."
         return answer(
             "performance_analysis",
             method=(

@@ -63,6 +63,11 @@ class BaseAgent:
         """Say goodbye; there is nothing to let go of."""
         self._running = False
 
+    @property
+    def healthy(self) -> bool:
+        """Whether it is at work and its last task went well."""
+        return self._running and not self._failed_last
+
     async def health(self) -> JsonObject:
         """How it goes: ``status`` is ``healthy``, ``degraded`` (the last task failed) or ``stopped``."""
         status = "stopped" if not self._running else "degraded" if self._failed_last else "healthy"

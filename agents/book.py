@@ -37,7 +37,8 @@ async def read_book(services: Services, on: date) -> Book:
     midnight = datetime.combine(on, time(), tzinfo=services.timezone)
     today = [fill for fill in await services.broker.fills() if fill.at >= midnight]
     names = sorted({p.symbol for p in account.positions} | {fill.symbol for fill in today})
-    started_with = start_of_day(account, today, await previous_closes(services.market_data, names, on))
+    closes = await previous_closes(services.market_data, names, on)
+    started_with = start_of_day(account, today, closes, services.desk.instrument)
     return Book(
         account=account,
         exposure=exposure(account),
@@ -57,9 +58,11 @@ def pending_quantities(open_orders: tuple[OrderState, ...]) -> dict[str, Decimal
     return pending
 
 
-def expiring_positions(account: Account, desk: Desk, on: date, underlying: JsonValue = None) -> tuple[Expiring, ...]:
-    """Return the positions that expire by ``on``, with ``underlying`` only those on it."""
-    found = expiring(account.positions, desk.instrument, on)
+def expiring_positions(
+    account: Account, desk: Desk, on: date, until: date, underlying: JsonValue = None
+) -> tuple[Expiring, ...]:
+    """Return the positions that expire by ``until``, with ``underlying`` only those on it; ``on`` is the session."""
+    found = expiring(account.positions, desk.instrument, on, until)
     return tuple(one for one in found if underlying is None or one.instrument.underlying == underlying)
 
 

@@ -15,8 +15,8 @@ from orchestration.quant.regime import METHOD as REGIME
 from orchestration.quant.rounding import significant, significant_or_none
 from orchestration.quant.volatility import SESSIONS_A_YEAR, WINDOW, basket_volatility, realised_volatility
 
-LOOK_BACK = timedelta(minutes=30)
-"""How old the last price before a statement may be."""
+LOOK_BACK = timedelta(days=1)
+"""How old the last tick before a statement may be; else the previous close counts, which is older."""
 CALM = 1.0
 """Daily standard deviations within which a move after a statement is an ordinary one."""
 
@@ -103,13 +103,14 @@ class Economist(BaseAgent):
         daily, usable, unusable = await self._daily_volatility(task_data)
         when = moment(task_data, "statement_at") or moment(input_of(task_data, "fomc_preview") or {}, "statement_at")
         before = await self._prices_before(usable, when, task_data)
-        now = await prices_now(market, usable)
+        now = await prices_now(market, usable, since=when)
         moves = {s: significant(float(now[s] / before[s]) - 1.0) for s in usable if s in now and s in before}
+        silent = [s for s in usable if s not in moves]
         mean = sum(moves.values()) / len(moves) if moves else None
         in_sigmas = significant_or_none(mean / daily) if mean is not None and daily else None
         since = f"the last price before {when:%Y-%m-%dT%H:%MZ}" if when else "the previous close"
         if in_sigmas is None:
-            verdict, conclusion = "unknown", "The move cannot be judged: prices or their volatility are not known."
+            verdict, conclusion = "unknown", "The move cannot be judged: prices since or volatility are not known."
         else:
             verdict = "calm" if abs(in_sigmas) <= CALM else "rally" if in_sigmas > 0 else "sell_off"
             conclusion = f"The basket moved {mean:+.2%}, {in_sigmas:+.1f} ordinary days: {verdict.replace('_', '-')}."
@@ -123,7 +124,7 @@ class Economist(BaseAgent):
             move_in_sigmas=in_sigmas,
             verdict=verdict,
             symbols=[{"symbol": symbol, "move": move} for symbol, move in moves.items()],
-            unusable=unusable,
+            unusable=[*unusable, *({"symbol": s, "reason": f"no price since {since}"} for s in silent)],
         )
 
     async def _daily_volatility(self, task_data: TaskData) -> tuple[float | None, list[str], list[JsonObject]]:

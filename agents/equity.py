@@ -54,11 +54,15 @@ class Holding:
 
 @dataclass(slots=True)
 class Past:
-    """``curve`` is (date, equity at its close), from the session before the first fill; ``traded``: value of fills."""
+    """``curve`` is (date, equity at its close), from the session before the first fill; ``traded``: value of fills.
+
+    ``waiting`` counts the fills after the last close, which are in none of the figures yet.
+    """
 
     curve: list[tuple[date, Decimal]] = field(default_factory=list)
     holdings: dict[str, Holding] = field(default_factory=dict)
     traded: Decimal = Decimal(0)
+    waiting: int = 0
 
 
 def past_of(account: Account, fills: Sequence[Fill], closes: Closes, desk: Desk, zone: tzinfo) -> Past:
@@ -86,6 +90,7 @@ def past_of(account: Account, fills: Sequence[Fill], closes: Closes, desk: Desk,
             index += 1
         value = sum((h.quantity * last.get(s, h.average) * h.multiplier for s, h in past.holdings.items()), Decimal(0))
         past.curve.append((day, money(cash + value)))
+    past.waiting = len(fills) - index
     return past
 
 

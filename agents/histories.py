@@ -1,7 +1,7 @@
 """Prices as the agents use them: daily histories as arrays, quotes, and which symbols have neither."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 
 import numpy as np
@@ -65,13 +65,15 @@ async def histories(market: MarketData, symbols: list[str], count: int = YEAR) -
     return found
 
 
-async def prices_now(market: MarketData, symbols: list[str] | tuple[str, ...]) -> dict[str, Decimal]:
-    """Return the last known price of each symbol that has one."""
+async def prices_now(
+    market: MarketData, symbols: list[str] | tuple[str, ...], since: datetime | None = None
+) -> dict[str, Decimal]:
+    """Return the last known price of each symbol that has one, with ``since`` only those made after that moment."""
     known = set(market.symbols)
     found: dict[str, Decimal] = {}
     for symbol in symbols:
         quote = await market.quote(symbol) if symbol in known else None
-        if quote is not None:
+        if quote is not None and (since is None or quote.at > since):
             found[symbol] = quote.price
     return found
 

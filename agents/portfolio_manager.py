@@ -13,6 +13,7 @@ from agents.task_data import (
     answer,
     execution_of,
     input_of,
+    last_day_of,
     listed,
     mapping,
     number,
@@ -27,7 +28,7 @@ from orchestration.domain.json_value import JsonObject
 from orchestration.domain.orders import Side
 from orchestration.quant.risk import breaches
 from orchestration.quant.rounding import significant, significant_or_none
-from orchestration.quant.sizing import SMALLEST_TRADE, size
+from orchestration.quant.sizing import SMALLEST_TRADE, WORTH_ITS_COMMISSION, size
 from orchestration.quant.volatility import WINDOW, realised_volatility
 
 DRIFT = 0.02
@@ -130,11 +131,19 @@ class PortfolioManager(Reductions, BaseAgent):
     async def _weights(
         self, task_data: TaskData, opportunities: JsonObject, limits: RiskLimits
     ) -> tuple[dict[str, float], list[JsonObject]]:
-        """Target weights of every ranked name with a price: zero for those that should be flat."""
+        """Target weights of every ranked name with a price: zero for those that should be flat.
+
+        What can be traded today for the last time has none: nothing is opened in it, and closing it is for
+        `close_expiring_positions`.
+        """
         candidates = rows(opportunities, "candidates")
         ranked = tuple(str(row.get("symbol")) for row in candidates)
         on = session_date(task_data, self.services)
         usable, unusable = await usable_symbols(self.services.market_data, ranked, on)
+        until, instrument = last_day_of(task_data, self.services), self.services.desk.instrument
+        ending = [s for s in usable if (day := instrument(s).expires_on) is not None and day <= until]
+        usable = [s for s in usable if s not in ending]
+        unusable += [{"symbol": s, "reason": f"expires on {instrument(s).expires_on}"} for s in ending]
         longs = [s for row in candidates if row.get("direction") == "long" and (s := str(row.get("symbol"))) in usable]
         budget = number_or_none(opportunities, "risk_budget")
         if budget is None:
@@ -171,6 +180,7 @@ class PortfolioManager(Reductions, BaseAgent):
         """The trades that lead to ``weights``; after the daily loss only those that sell."""
         prices = await prices_now(self.services.market_data, sorted(weights))
         unpriced = [symbol for symbol in weights if symbol not in prices]
+        least = self.services.desk.costs.commission_minimum * WORTH_ITS_COMMISSION
         sizing = size(
             {s: w for s, w in weights.items() if s in prices},
             account=book.account,
@@ -178,6 +188,7 @@ class PortfolioManager(Reductions, BaseAgent):
             instrument=self.services.desk.instrument,
             per_order=limits.per_order * HEADROOM,
             pending=book.pending,
+            least=least,
         )
         stopped = book.loss > limits.daily_loss
         trades = [t for t in sizing.trades if t.side is Side.SELL or not stopped]
@@ -187,7 +198,8 @@ class PortfolioManager(Reductions, BaseAgent):
             task_type,
             method=(
                 f"{self.services.desk.weighting.value.replace('_', ' ')} weights over a year of daily log returns x "
-                f"risk budget, {HEADROOM:.0%} of the limits at most; whole lots; trades of {SMALLEST_TRADE:.1%} or more"
+                f"risk budget, {HEADROOM:.0%} of the limits at most; whole lots; trades of {SMALLEST_TRADE:.1%} of "
+                f"equity and of {least:f} or more"
             ),
             conclusion=f"Trades: {listed(names, 'none needed')}.{lost}",
             trades=trade_rows(trades),

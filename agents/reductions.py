@@ -8,7 +8,17 @@ from agents.book import cut_quantities, expiring_positions, position_rows, read_
 from agents.economist import CALM
 from agents.histories import prices_now
 from agents.targets import HEADROOM, limits_of
-from agents.task_data import TaskData, answer, execution_of, input_of, listed, number, number_or_none, session_date
+from agents.task_data import (
+    TaskData,
+    answer,
+    execution_of,
+    input_of,
+    last_day_of,
+    listed,
+    number,
+    number_or_none,
+    session_date,
+)
 from agents.trade_rows import trade_rows
 from orchestration.domain.json_value import JsonObject
 from orchestration.domain.orders import Account, Position, Side
@@ -88,12 +98,16 @@ class Reductions(BaseAgent):
         What was sold is read from the broker's fills of the run's `exposure_cut…` tasks.
         """
         analysis = input_of(task_data, "statement_analysis")
+        book = await read_book(self.services, session_date(task_data, self.services))
+        lost = book.loss > limits_of(task_data, self.services.desk.limits).daily_loss
         cut = cut_quantities(await self.services.broker.fills(), execution_of(task_data).run_id)
         sigmas = number_or_none(analysis, "move_in_sigmas") if analysis is not None else None
-        restore = sigmas is not None and abs(sigmas) <= CALM
+        restore = sigmas is not None and abs(sigmas) <= CALM and not lost
         trades: list[JsonObject] = []
         if sigmas is None:
             conclusion = "Stay cut: how the statement moved prices is not known."
+        elif lost:
+            conclusion = f"Stay cut: the day has lost {book.loss:.2%}, and nothing is bought."
         elif not restore:
             conclusion = f"Stay cut: the basket moved {sigmas:+.1f} ordinary days since the statement."
         elif not cut:
@@ -112,10 +126,11 @@ class Reductions(BaseAgent):
         )
 
     async def execute_close_expiring_positions(self, task_data: TaskData) -> JsonObject:
-        """Close every position whose instrument expires today or before; with ``underlying``, those on it."""
+        """Close every position whose instrument expires before the next session; with ``underlying``, those on it."""
         on = session_date(task_data, self.services)
         account = await self.services.broker.account()
-        found = expiring_positions(account, self.services.desk, on, task_data.get("underlying"))
+        until = last_day_of(task_data, self.services)
+        found = expiring_positions(account, self.services.desk, on, until, task_data.get("underlying"))
         trades: list[Trade] = []
         for one in found:
             reason = f"expires on {one.expires_on}"
@@ -123,7 +138,7 @@ class Reductions(BaseAgent):
         names = [one.position.symbol for one in found]
         return answer(
             "close_expiring_positions",
-            method=f"positions whose instrument's expires_on is {on} or before, closed whole",
+            method=f"positions whose instrument's expires_on is {until} or before, closed whole",
             conclusion=f"Close {listed(names)}." if found else "Nothing expires.",
             trades=trade_rows(trades),
         )
@@ -132,7 +147,8 @@ class Reductions(BaseAgent):
         """Say how far the underlyings of expiring positions are from the strikes."""
         on = session_date(task_data, self.services)
         account = await self.services.broker.account()
-        found = expiring_positions(account, self.services.desk, on, task_data.get("underlying"))
+        until = last_day_of(task_data, self.services)
+        found = expiring_positions(account, self.services.desk, on, until, task_data.get("underlying"))
         underlyings = [one.instrument.underlying for one in found if one.instrument.underlying is not None]
         prices = await prices_now(self.services.market_data, underlyings)
         risks = [pin_risk(one.instrument, prices[u]) for one in found if (u := one.instrument.underlying) in prices]
@@ -165,7 +181,9 @@ class Reductions(BaseAgent):
         if quantity <= 0:
             return ()
         side = Side.SELL if held.quantity > 0 else Side.BUY
-        trade = Trade(symbol=held.symbol, side=side, quantity=quantity, price=held.price, reason=reason)
+        trade = Trade(
+            symbol=held.symbol, side=side, quantity=quantity, price=held.price, reason=reason, reduce_only=True
+        )
         limits = limits_of(task_data, self.services.desk.limits)
         instrument = self.services.desk.instrument(held.symbol)
         parts, _ = split_order(trade, instrument, equity=account.equity, per_order=limits.per_order, reducing=True)

@@ -12,6 +12,7 @@ from agents.task_data import (
     TaskData,
     answer,
     input_of,
+    last_day_of,
     listed,
     number_or_none,
     rows,
@@ -129,14 +130,15 @@ class SeniorAnalyst(BaseAgent):
         )
 
     async def execute_expiration_review(self, task_data: TaskData) -> JsonObject:
-        """List the positions that expire today, or should have; with ``underlying``, those on it."""
+        """List the positions that expire before the next session, or should have; with ``underlying``, those on it."""
         on = session_date(task_data, self.services)
         account = await self.services.broker.account()
-        found = expiring_positions(account, self.services.desk, on, task_data.get("underlying"))
+        until = last_day_of(task_data, self.services)
+        found = expiring_positions(account, self.services.desk, on, until, task_data.get("underlying"))
         names = [e.position.symbol for e in found]
         return answer(
             "expiration_review",
-            method=f"positions whose instrument's expires_on is {on} or before",
+            method=f"positions whose instrument's expires_on is {until} or before",
             conclusion=f"To be closed today: {listed(names)}." if found else "Nothing expires.",
             expiring=[
                 {

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from agents.base import Services
 from orchestration.domain.errors import DefinitionError
@@ -20,12 +20,13 @@ class Execution:
     attempt: int
     deadline: datetime | None
     session: date | None
+    next_session: date | None
 
 
 def execution_of(task_data: TaskData) -> Execution:
     """Return what ``task_data["execution"]`` says; a call by hand, without it, is attempt 1 of the run ``manual``."""
     given = mapping(task_data, "execution")
-    session = given.get("session")
+    session, following = given.get("session"), given.get("next_session")
     attempt = given.get("attempt", 1)
     return Execution(
         run_id=str(given.get("id", "manual")),
@@ -33,12 +34,23 @@ def execution_of(task_data: TaskData) -> Execution:
         attempt=attempt if isinstance(attempt, int) else 1,
         deadline=moment(given, "deadline"),
         session=date.fromisoformat(str(session)) if session else None,
+        next_session=date.fromisoformat(str(following)) if following else None,
     )
 
 
 def session_date(task_data: TaskData, services: Services) -> date:
     """Return the date of the session: the run's, else the exchange's date by the clock."""
     return execution_of(task_data).session or services.clock.now().astimezone(services.timezone).date()
+
+
+def last_day_of(task_data: TaskData, services: Services) -> date:
+    """Return the day before the next session: what expires by then can be traded today for the last time.
+
+    The session's own date where nobody says when the next session is.
+    """
+    following = execution_of(task_data).next_session
+    on = session_date(task_data, services)
+    return on if following is None else max(on, following - timedelta(days=1))
 
 
 def symbols_of(task_data: TaskData, services: Services) -> tuple[str, ...]:

@@ -1,15 +1,18 @@
 """Trade execution: sends what was approved, follows it, cancels it, and checks the broker's book."""
 
+import asyncio
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from decimal import Decimal
 from typing import ClassVar
 
-from agents.base import BaseAgent
+from agents.base import BaseAgent, Services
 from agents.reconciliation import differences
 from agents.task_data import TaskData, answer, execution_of, listed, number
-from agents.trade_rows import approved_trades
+from agents.trade_rows import PlannedTrade, approved_trades
 from agents.working_orders import Schedule, WorkingOrders, order_row
 from orchestration.domain.json_value import JsonObject
-from orchestration.domain.orders import OrderStatus
+from orchestration.domain.orders import OrderState, OrderStatus, Side
 
 STALE_MINUTES = 30.0
 PATIENCE = timedelta(minutes=30)
@@ -20,6 +23,10 @@ class TradeExecution(BaseAgent):
     """Talks to the broker."""
 
     name: ClassVar[str] = "trade_execution"
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(services)
+        self._sending = asyncio.Lock()
 
     async def execute_execute_trades(self, task_data: TaskData) -> JsonObject:
         """Send the approved trades in ``slices`` (1) over ``within_minutes`` (0: at once) and follow them to their end.
@@ -33,7 +40,8 @@ class TradeExecution(BaseAgent):
         length = timedelta(minutes=number(task_data, "within_minutes", 0.0, low=0.0, high=1440.0))
         end = execution.deadline or now + length + PATIENCE
         schedule = Schedule(slices=int(number(task_data, "slices", 1, low=1, high=100)), length=length, end=end)
-        work = WorkingOrders(self.services, prefix=f"{execution.run_id}:{execution.task}", schedule=schedule)
+        prefix = f"{execution.run_id}:{execution.task}"
+        work = WorkingOrders(self.services, prefix=prefix, schedule=schedule, sending=self._sending)
         if now < end:
             await work.carry_out(trades)
             refused = work.refused
@@ -43,9 +51,12 @@ class TradeExecution(BaseAgent):
         rows = [order_row(state) for state in work.states]
         refused = [*refused, *(row for row in rows if row["status"] == OrderStatus.REJECTED.value)]
         filled = [state for state in work.states if state.filled_quantity]
+        unfilled = _unfilled(trades, work.states)
         if trades:
             names = list(dict.fromkeys(f"{s.order.side.value} {s.order.symbol}" for s in filled))
-            conclusion = f"{len(rows)} orders sent; filled: {listed(names)}; {len(refused)} refused."
+            left = listed([f"{side.value} {quantity} {symbol}" for (symbol, side), quantity in unfilled.items()])
+            rest = f"; not filled: {left}" if unfilled else ""
+            conclusion = f"{len(rows)} orders sent; filled: {listed(names)}; {len(refused)} refused{rest}."
         else:
             conclusion = f"Nothing to send{f': no result from {listed(missing)}' if missing else ''}."
         return answer(
@@ -61,6 +72,10 @@ class TradeExecution(BaseAgent):
                     "average_price": str(state.average_price),
                 }
                 for state in filled
+            ],
+            unfilled=[
+                {"symbol": symbol, "side": side.value, "quantity": str(quantity)}
+                for (symbol, side), quantity in unfilled.items()
             ],
             refused=refused,
             missing=missing,
@@ -114,3 +129,14 @@ class TradeExecution(BaseAgent):
             positions={p.symbol: str(p.quantity) for p in account.positions},
             differences=found,
         )
+
+
+def _unfilled(trades: Sequence[PlannedTrade], states: Iterable[OrderState]) -> dict[tuple[str, Side], Decimal]:
+    """What was asked for and not done, by symbol and side, in the order of ``trades``."""
+    left: dict[tuple[str, Side], Decimal] = {}
+    for trade in trades:
+        key = trade.symbol, trade.side
+        left[key] = left.get(key, Decimal(0)) + trade.quantity
+    for state in states:
+        left[state.order.symbol, state.order.side] -= state.filled_quantity
+    return {key: quantity for key, quantity in left.items() if quantity}

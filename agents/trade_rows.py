@@ -13,7 +13,10 @@ from orchestration.quant.sizing import Dropped, Trade
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedTrade:
-    """A trade that another agent asked for; a `limit` trade never trades beyond ``limit_price``."""
+    """A trade that another agent asked for; a `limit` trade never trades beyond ``limit_price``.
+
+    A ``reduce_only`` one makes a position smaller or is not made.
+    """
 
     symbol: str
     side: Side
@@ -22,6 +25,7 @@ class PlannedTrade:
     type: OrderType
     limit_price: Decimal | None
     reason: str
+    reduce_only: bool = False
 
 
 def trade_rows(trades: Iterable[Trade], reason: str = "") -> list[JsonObject]:
@@ -33,6 +37,7 @@ def trade_rows(trades: Iterable[Trade], reason: str = "") -> list[JsonObject]:
             "quantity": str(trade.quantity),
             "reference_price": str(trade.price),
             "type": OrderType.MARKET.value,
+            "reduce_only": trade.reduce_only,
             "reason": f"{reason}: {trade.reason}" if reason else trade.reason,
         }
         for trade in trades
@@ -88,6 +93,7 @@ def _read(row: JsonObject, where: str) -> PlannedTrade:
             type=kind,
             limit_price=limit,
             reason=str(row.get("reason", "")),
+            reduce_only=row.get("reduce_only") is True,
         )
     except (KeyError, ValueError, InvalidOperation) as error:
         raise DefinitionError(

@@ -1,15 +1,19 @@
 """Work trades into the market: slice by slice, first a limit order, then what is left of it as a market order."""
 
+import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from agents.base import Services
 from agents.trade_rows import PlannedTrade
+from orchestration.domain.errors import OutcomeUnknownError, TransientError
 from orchestration.domain.json_value import JsonObject
 from orchestration.domain.orders import Order, OrderState, OrderStatus, OrderType
 from orchestration.quant.rounding import to_tick
+from orchestration.quant.sizing import WORTH_ITS_COMMISSION
 from orchestration.quant.slicing import split_quantity
 
 POLL = timedelta(minutes=1)
@@ -53,13 +57,15 @@ class _Part:
 
 
 class WorkingOrders:
-    """The orders of one attempt; ``states`` are the last known ones in the order sent, ``refused`` what had no price.
+    """The orders of one attempt; ``states`` are the last known ones in the order sent, ``refused`` what was not sent.
 
     Cancelling `carry_out` leaves open orders where they are: the next attempt finds them by their ids and goes on.
+    ``sending`` is shared by all who send for this desk: what may only reduce is measured and sent in one go.
     """
 
-    def __init__(self, services: Services, *, prefix: str, schedule: Schedule) -> None:
+    def __init__(self, services: Services, *, prefix: str, schedule: Schedule, sending: asyncio.Lock) -> None:
         self.refused: list[JsonObject] = []
+        self._sending = sending
         self._services = services
         self._prefix = prefix
         self._schedule = schedule
@@ -82,7 +88,7 @@ class WorkingOrders:
                 await self._at_once(parts)
         await self._follow(self._open(), self._schedule.end)
         for name in self._open():
-            self._states[name] = await self._services.broker.cancel(name)
+            await self._cancel(name)
 
     async def _at_once(self, parts: Sequence[_Part]) -> None:
         for part in parts:
@@ -103,30 +109,40 @@ class WorkingOrders:
         for part in patient:
             name = part.name + "L"
             if self._states[name].status.open:
-                self._states[name] = await self._services.broker.cancel(name)
+                await self._cancel(name)
             state = self._states[name]
             in_time = self._services.clock.now() < self._schedule.end
             if state.status is OrderStatus.CANCELLED and state.remaining and in_time:
                 await self._send(part, "M", state.remaining)
 
     async def _send_near_the_quote(self, part: _Part) -> bool:
-        """Send the limit order of a part; ``False``: there is no quote, and the trade is refused."""
+        """Send the limit order of a part; ``False``: there is no quote, or nothing to reduce, and it is refused."""
+        if await self._asked(part.name + "L"):
+            return True
         symbol = part.trade.symbol
         quote = await self._services.market_data.quote(symbol) if symbol in self._services.market_data.symbols else None
         if quote is None:
-            row: JsonObject = {"symbol": symbol, "side": part.trade.side.value, "reason": "no price is known now"}
-            self.refused.append(row)
+            self._refuse(part, "no price is known now")
             return False
         tick = self._services.desk.instrument(symbol).tick_size
         price = max(tick, to_tick(quote.price * (1 + part.trade.side.sign * TOWARDS), tick))
-        await self._send(part, "L", part.quantity, price)
-        return True
+        return await self._send(part, "L", part.quantity, price)
 
-    async def _send(self, part: _Part, suffix: str, quantity: Decimal, limit_price: Decimal | None = None) -> None:
-        """Send an order unless the broker has one of that id: then an earlier attempt sent it, and it counts."""
+    async def _send(self, part: _Part, suffix: str, quantity: Decimal, limit_price: Decimal | None = None) -> bool:
+        """Send an order unless the broker has one of that id: then an earlier attempt sent it, and it counts.
+
+        ``False``: the trade may only reduce and there is nothing left to reduce, or the broker's answer was lost and it
+        knows of no such order. Either way it is refused.
+        """
         name = part.name + suffix
-        state = await self._services.broker.order(name)
-        if state is None:
+        if await self._asked(name):
+            return True
+        async with self._sending:
+            if part.trade.reduce_only:
+                quantity = min(quantity, await self._reducible(part.trade))
+                if quantity <= 0:
+                    self._refuse(part, "nothing is left to reduce")
+                    return False
             order = Order(
                 client_order_id=name,
                 symbol=part.trade.symbol,
@@ -135,11 +151,46 @@ class WorkingOrders:
                 type=OrderType.MARKET if limit_price is None else OrderType.LIMIT,
                 limit_price=limit_price,
             )
-            state = await self._services.broker.submit(order)
-        self._states[name] = state
+            try:
+                self._states[name] = await self._services.broker.submit(order)
+            except OutcomeUnknownError:
+                if await self._asked(name):
+                    return True
+                self._refuse(part, f"the broker's answer was lost, and it knows of no order {name}: not sent again")
+                return False
+        return True
+
+    async def _asked(self, name: str) -> bool:
+        """Whether the broker has an order of this id; if it does, note what became of it."""
+        state = await self._services.broker.order(name)
+        if state is not None:
+            self._states[name] = state
+        return state is not None
+
+    async def _reducible(self, trade: PlannedTrade) -> Decimal:
+        """How much of the position an order on this side can still take away: what open ones do not take already."""
+        held = (await self._services.broker.account()).position(trade.symbol)
+        if held is None or held.quantity * trade.side.sign > 0:
+            return Decimal(0)
+        open_orders = await self._services.broker.orders(open_only=True)
+        busy = [s for s in open_orders if s.order.symbol == trade.symbol and s.order.side is trade.side]
+        return abs(held.quantity) - sum((state.remaining for state in busy), Decimal(0))
+
+    async def _cancel(self, name: str) -> None:
+        """Cancel an order; a lost answer is asked for again by another attempt, since cancelling twice is harmless."""
+        try:
+            self._states[name] = await self._services.broker.cancel(name)
+        except OutcomeUnknownError as error:
+            raise TransientError(f"whether {name} was cancelled is not known: {error}") from error
+
+    def _refuse(self, part: _Part, reason: str) -> None:
+        self.refused.append({"symbol": part.trade.symbol, "side": part.trade.side.value, "reason": reason})
 
     async def _follow(self, names: Sequence[str], until: datetime) -> None:
-        """Ask after the orders every minute until none of them is open or it is ``until``."""
+        """Ask after the orders every minute until none of them is open or it is ``until``.
+
+        A broker that cannot be reached is asked again a minute later: hours of asking outlast any number of attempts.
+        """
         while any(self._states[name].status.open for name in names):
             now = self._services.clock.now()
             if now >= until:
@@ -147,20 +198,27 @@ class WorkingOrders:
             await self._services.clock.sleep_until(min(now + POLL, until))
             for name in names:
                 if self._states[name].status.open:
-                    self._states[name] = await self._services.broker.order(name) or self._states[name]
+                    with suppress(TransientError):
+                        await self._asked(name)
 
     def _open(self) -> list[str]:
         return [name for name, state in self._states.items() if state.status.open]
 
     def _sliced(self, trades: Iterable[PlannedTrade]) -> list[list[_Part]]:
-        """The parts of each slice; a trade of fewer lots than slices has none in the last ones."""
+        """The parts of each slice; a trade of fewer lots than slices has none in the last ones.
+
+        No slice is so small that the least commission would eat it.
+        """
         slices: list[list[_Part]] = [[] for _ in range(self._schedule.slices)]
         legs: dict[str, int] = {}
         for trade in trades:
             leg = legs[trade.symbol] = legs.get(trade.symbol, 0) + 1
-            lot = self._services.desk.instrument(trade.symbol).lot_size
+            traded = self._services.desk.instrument(trade.symbol)
+            least = self._services.desk.costs.commission_minimum * WORTH_ITS_COMMISSION
+            value = trade.quantity * trade.reference_price * traded.multiplier
+            most = self._schedule.slices if not least else min(self._schedule.slices, max(1, int(value / least)))
             whole = trade.type is OrderType.LIMIT
-            quantities = (trade.quantity,) if whole else split_quantity(trade.quantity, self._schedule.slices, lot)
+            quantities = (trade.quantity,) if whole else split_quantity(trade.quantity, most, traded.lot_size)
             for index, quantity in enumerate(quantities):
                 name = f"{self._prefix}:{trade.symbol}:{leg}.{index + 1}"
                 slices[index].append(_Part(name=name, trade=trade, quantity=quantity))

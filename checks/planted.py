@@ -27,6 +27,16 @@ def problems(root: Path, patches: Iterable[Path]) -> Iterator[str]:
             yield f"{patch.name}: {problem}"
 
 
+def unsound_guards(root: Path, patches: Iterable[Path]) -> Iterator[str]:
+    """Yield a line unless all guards pass on code without a planted bug: else they would "catch" anything."""
+    guards = sorted({guard for patch in patches for guard in _GUARD.findall(patch.read_text())})
+    if guards:
+        with tempfile.TemporaryDirectory(prefix="belltower-planted-") as folder:
+            tests = _pytest(guards, _copy(root, Path(folder)))
+        if tests.returncode:
+            yield f"without any bug the guards fail: exit code {tests.returncode} ({_last_line(tests)})"
+
+
 def _copy(root: Path, folder: Path) -> Path:
     for name in COPIED:
         source = root / name
@@ -45,12 +55,20 @@ def _problem(patch: Path, copy: Path) -> str | None:
     if applied.returncode:
         return f"it does not apply any more; make it anew from today's code ({applied.stderr.strip()})"
     for guard in guards:
-        # -m puts the copy before the installed project on the path
-        tests = _run([sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", guard], copy)
+        tests = _pytest([guard], copy)
         if tests.returncode != _TESTS_FAILED:
-            said = (tests.stdout + tests.stderr).strip().splitlines()
-            return f"{guard} did not notice it: exit code {tests.returncode} ({said[-1] if said else 'silence'})"
+            return f"{guard} did not notice it: exit code {tests.returncode} ({_last_line(tests)})"
     return None
+
+
+def _pytest(tests: list[str], copy: Path) -> subprocess.CompletedProcess[str]:
+    # -m puts the copy before the installed project on the path
+    return _run([sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests], copy)
+
+
+def _last_line(tests: subprocess.CompletedProcess[str]) -> str:
+    said = (tests.stdout + tests.stderr).strip().splitlines()
+    return said[-1] if said else "silence"
 
 
 def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -60,7 +78,8 @@ def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 def main() -> int:
     """Print what is wrong; 0 when every bug is caught."""
     root = Path.cwd()
-    found = list(problems(root, sorted((root / "tests" / "planted").glob("*.patch"))))
+    patches = sorted((root / "tests" / "planted").glob("*.patch"))
+    found = [*unsound_guards(root, patches), *problems(root, patches)]
     sys.stdout.writelines(f"planted: {line}\n" for line in found)
     return 1 if found else 0
 

@@ -3,7 +3,6 @@
 Exit code 0: done; 1: it ran and failed; 2: the request was wrong, with one line on standard error.
 """
 
-import os
 import sys
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
@@ -78,7 +77,6 @@ def plan(
 
     dates = _dates(on, until)
     config = _settings(home=home, calendar=calendar)
-    _check_stage_files(config)
     exchange = open_desk_calendar(config)
     planner = open_planner(config, exchange, DEFAULT_SEED)
     days: list[JsonValue] = [planner.plan_day(day).to_json() for day in dates]
@@ -109,8 +107,6 @@ def simulate(
     dates = _dates(on, until)
     config = _settings(home=home, calendar=calendar, symbols=symbols, data=None if data is None else str(data))
     configure_logs(config.log_level, mode=config.mode, clock=WallClock())
-    _check_stage_files(config)
-    _check_home(config.home)
     exchange = open_desk_calendar(config)
     if as_json:
         summary = run(config, exchange, dates, seed=seed)
@@ -168,26 +164,7 @@ def _complain(message: str) -> None:
 
 
 def _settings(**given: object) -> TradingConfig:
-    config = TradingConfig(**{name: value for name, value in given.items() if value is not None})
-    if config.mode == "live":
-        raise DefinitionError("BELLTOWER_MODE is live, and there is no live broker yet: leave it at paper")
-    return config
-
-
-def _check_stage_files(config: TradingConfig) -> None:
-    """Refuse a stage file of the home that asks an agent for what it does not do, before anything is made."""
-    from agents.desk import AGENTS
-    from workflows.trading_day.overlays import load_overlays
-
-    load_overlays(config.home / "days", {agent.name: agent.task_types for agent in AGENTS})
-
-
-def _check_home(home: Path) -> None:
-    """Refuse a home in which the store or the report could not be written, before a day is simulated."""
-    for folder in (home / "simulations", home / "reports"):
-        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
-            raise DefinitionError(f"{there} can't be written to; choose a --home that can")
+    return TradingConfig(**{name: value for name, value in given.items() if value is not None})
 
 
 def _dates(first: str, last: str | None) -> list[date]:

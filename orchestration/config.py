@@ -12,7 +12,16 @@ from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
 from platformdirs import user_data_path
-from pydantic import BeforeValidator, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, PrivateAttr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    PrivateAttr,
+    ValidationError,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -67,6 +76,12 @@ def _symbols(value: object) -> object:
     return named
 
 
+def _paper_only(mode: str) -> str:
+    if mode == "live":
+        raise ValueError("there is no live broker yet: leave it at paper")
+    return mode
+
+
 class _Environment(PydanticBaseSettingsSource):
     """Finds each setting under its one name; a field ``home`` never reads ``$HOME``."""
 
@@ -108,8 +123,12 @@ class TradingConfig(BaseSettings):
 
     home: Path = Field(default_factory=default_home)
     calendar: str = "XNYS"
-    mode: Literal["paper", "live"] = "paper"
+    mode: Annotated[Literal["paper", "live"], AfterValidator(_paper_only)] = "paper"
     data: str = "replay"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    allow_public: bool = False
+    metrics_token_file: Path | None = None
     symbols: Annotated[tuple[str, ...] | None, BeforeValidator(_symbols)] = None
 
     _environment: Mapping[str, str] = PrivateAttr(default_factory=dict)

@@ -17,6 +17,7 @@ from orchestration.api.schemas import Address, DaemonFile
 from orchestration.api.server import serve
 from orchestration.api.tokens import open_first_token, read_metrics_token, sha256_of
 from orchestration.config import TradingConfig
+from orchestration.days.day_types import DayType
 from orchestration.domain.errors import DefinitionError, OrchestrationError
 from orchestration.domain.halts import Halt, HaltLevel
 from orchestration.domain.health import ComponentHealth, Health, Readiness
@@ -27,13 +28,10 @@ from orchestration.engine.engine import WorkflowEngine
 from orchestration.ports.clock import Clock
 from orchestration.system.clock import WallClock
 from orchestration.system.home_lock import home_lock
-from orchestration.telemetry.alerting import AlertRelay, system_report
-from orchestration.telemetry.deadlines import Deadlines
 from orchestration.telemetry.health_board import HealthBoard
-from orchestration.telemetry.loop_watch import LoopWatch
 from orchestration.telemetry.metrics import CONTENT_TYPE, Metrics
 from orchestration.telemetry.statistics import Statistics
-from orchestration.wiring import LiveParts, live_desk, open_alerts
+from orchestration.wiring import LiveParts, live_desk
 from workflows.daily_trading import DailyTradingWorkflow
 from workflows.trading_day.day_plan import DayPlan, iso
 
@@ -315,7 +313,7 @@ class OrchestrationController:
         running = next(iter(parts.daily.running.values()), None)
         coming = parts.day_loop.planned
         self._metrics.set_phase(_phase(running, now))
-        self._metrics.set_day_types(running.day_types if running else ())
+        self._metrics.set_day_types([DayType(kind) for kind in running.day_types] if running else [])
         bells = [bell for plan in (running, coming) if plan and plan.session for bell in _bells(plan) if bell > now]
         self._metrics.set_next_bell(min(bells, default=None))
         self._metrics.set_next_session(coming.session.opens_at if coming and coming.session else None)

@@ -1,6 +1,7 @@
 """A day or a range of days on the simulated clock, through the code that runs live."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -102,6 +103,18 @@ def simulate(
     return {"days": [day.summary for day in days], "wall_s": wall_s}
 
 
+@dataclass(frozen=True, slots=True)
+class _Ours:
+    """Which orders belong to a day: those of its run, and what the broker settled by itself since it began."""
+
+    execution_id: str | None
+    since: datetime
+
+    def has(self, client_order_id: str, at: datetime) -> bool:
+        run, _, rest = client_order_id.partition(":")
+        return run == self.execution_id if rest and run != "expiry" else at >= self.since
+
+
 async def _run_days(parts: DeskParts, dates: Sequence[date], watcher: Watcher | None) -> list[_Day]:
     """Start each day at its first stage; on a calendar that never closes, days overlap."""
     detailed = len(dates) <= _DAYS_IN_DETAIL
@@ -122,8 +135,9 @@ async def _run_day(parts: DeskParts, plan: DayPlan, watcher: Watcher | None, *, 
         watcher.set_day(described)
     result = await parts.daily.run_day(plan, parts.daily.surprises)
     account = await parts.broker.account()
-    orders = tuple(o for o in await parts.broker.orders() if o.submitted_at >= before.at)
-    fills = tuple(f for f in await parts.broker.fills() if f.at >= before.at)
+    ours = _Ours(result.get("execution_id"), since=before.at)
+    orders = tuple(o for o in await parts.broker.orders() if ours.has(o.order.client_order_id, o.submitted_at))
+    fills = tuple(f for f in await parts.broker.fills() if ours.has(f.client_order_id, f.at))
     if watcher is not None:
         watcher.set_account(account.equity, orders)
     ran = "execution_id" in result
@@ -200,7 +214,11 @@ def _short(result: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check(config: TradingConfig, calendar: TradingCalendar, dates: Sequence[date], seed: int) -> None:
-    """Refuse what can't be simulated."""
+    """Refuse what can't be simulated, before anything is written."""
+    for folder in (config.home / "simulations", config.home / "reports"):
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+            raise DefinitionError(f"{there} can't be written to; choose a --home that can")
     planner = open_planner(config, calendar, seed)
     market, symbols = planner.market_data, planner.desk.desk.symbols
     spans = [market.span(symbol) for symbol in symbols] if market is not None else []

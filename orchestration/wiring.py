@@ -1,19 +1,24 @@
 """Build the parts from the settings: the only file that knows every adapter."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 from agents.base import BaseAgent
-from agents.desk import build_agents
+from agents.desk import AGENTS, build_agents
 from agents.quant.performance import preload
+from orchestration.adapters.alerts.null import NullAlerts
+from orchestration.adapters.alerts.webhook import WebhookAlerts
 from orchestration.adapters.brokers.gate import GatedBroker
+from orchestration.adapters.brokers.halting import HaltSwitch
 from orchestration.adapters.brokers.paper import PaperBroker
 from orchestration.adapters.markets.exchange_calendar import open_calendar
 from orchestration.adapters.markets.growing_csv import GrowingCsvMarket
+from orchestration.adapters.markets.live_calendar import LiveCalendar
 from orchestration.adapters.markets.replay import ReplayedMarket
 from orchestration.adapters.markets.sample_prices import SamplePrices, open_market_data
 from orchestration.adapters.memory.ledger import MemoryLedger
@@ -22,9 +27,11 @@ from orchestration.adapters.simulated.clock import SimulatedClock
 from orchestration.adapters.simulated.ids import SimulatedIds
 from orchestration.adapters.simulated.loop import run_simulated
 from orchestration.adapters.sql.database import Database
+from orchestration.adapters.sql.halt_store import SqlHaltStore
 from orchestration.adapters.sql.ledger import SqlLedger
 from orchestration.adapters.sql.migration import upgrade
 from orchestration.adapters.sql.run_store import SqlRunStore
+from orchestration.adapters.sql.token_store import SqlTokenStore
 from orchestration.config import TradingConfig
 from orchestration.domain.restrictions import Restriction
 from orchestration.engine.engine import WorkflowEngine
@@ -33,14 +40,26 @@ from orchestration.ports.clock import Clock
 from orchestration.ports.ledger import Ledger
 from orchestration.ports.market_data import MarketData
 from orchestration.ports.run_store import RunStore
+from orchestration.ports.token_store import TokenStore
 from orchestration.ports.trading_calendar import TradingCalendar
 from orchestration.system.clock import WallClock
 from orchestration.system.randomness import SeededRandomness
+from orchestration.telemetry.alerting import AlertRelay, Report, system_report
+from orchestration.telemetry.deadlines import Deadlines
+from orchestration.telemetry.health_board import HealthBoard
+from orchestration.telemetry.loop_watch import LoopWatch
+from orchestration.telemetry.metrics import Metrics
 from workflows.daily_trading import DailyTradingWorkflow
+from workflows.day_loop import DayLoop
 from workflows.desk_files.calendar_overrides import read_calendar_overrides
 from workflows.desk_files.desk import DeskFile, read_desk
+from workflows.trading_day.overlays import Overlays, load_overlays
 
 T = TypeVar("T")
+LIVE_SEED = 1
+"""What replayed days are drawn from."""
+DAY_LOOP = "day loop"
+DAY_LOOP_PERIOD = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +90,14 @@ def open_planner(config: TradingConfig, calendar: TradingCalendar, seed: int) ->
     market = open_prices(config, calendar, clock, seed)
     desk = read_desk(config.home, symbols=config.symbols, available=market.symbols)
     engine = WorkflowEngine({}, config, clock=clock)
-    return DailyTradingWorkflow(engine, config, calendar=calendar, market_data=market, desk=desk)
+    return DailyTradingWorkflow(
+        engine, config, calendar=calendar, market_data=market, desk=desk, overlays=_overlays(config)
+    )
+
+
+def _overlays(config: TradingConfig) -> Overlays:
+    """The stage files, ours and the home's, which may ask of the agents only what they do."""
+    return load_overlays(config.home / "days", {agent.name: agent.task_types for agent in AGENTS})
 
 
 def open_prices(config: TradingConfig, calendar: TradingCalendar, clock: Clock, seed: int) -> MarketData:
@@ -131,7 +157,9 @@ async def simulated_desk(
             timezone=calendar.timezone,
         )
         engine = WorkflowEngine(agents, config, run_store=run_store, clock=clock, ids=SimulatedIds(clock))
-        daily = DailyTradingWorkflow(engine, config, calendar=calendar, market_data=market, desk=desk)
+        daily = DailyTradingWorkflow(
+            engine, config, calendar=calendar, market_data=market, desk=desk, overlays=_overlays(config)
+        )
         days.append(daily)
         async with engine:
             yield DeskParts(
@@ -165,3 +193,93 @@ async def _stores(path: Path | None) -> AsyncIterator[tuple[RunStore, Ledger]]:
     async with Database(f"sqlite:///{path}", inline=True) as database:
         await upgrade(database)
         yield SqlRunStore(database), SqlLedger(database)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveParts(DeskParts):
+    """A desk that runs by the wall clock, with what watches over it."""
+
+    tokens: TokenStore
+    switch: HaltSwitch
+    day_loop: DayLoop
+    deadlines: Deadlines
+    relay: AlertRelay
+    report: Report
+
+
+@asynccontextmanager
+async def live_desk(
+    config: TradingConfig, clock: Clock, board: HealthBoard, metrics: Metrics
+) -> AsyncIterator[LiveParts]:
+    """The desk of the home's own store, ready to run day after day; whatever a dead process left is marked so.
+
+    Raises `DefinitionError` for anything in the home or the settings that is wrong, `StoreUnavailableError` when the
+    store can't be opened.
+    """
+    calendar = LiveCalendar(await asyncio.to_thread(open_desk_calendar, config))
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(Database(f"sqlite:///{config.home / 'belltower.db'}"))
+        await upgrade(database)
+        run_store = SqlRunStore(database)
+        problems: list[str] = []
+        market = await asyncio.to_thread(open_live_prices, config, calendar, clock, LIVE_SEED, report=problems.append)
+        desk = read_desk(config.home, symbols=config.symbols, available=market.symbols)
+        inner = await PaperBroker.open(
+            ledger=SqlLedger(database), market_data=market, calendar=calendar, clock=clock, desk=desk.desk
+        )
+        holder: list[LiveParts] = []
+        gate = GatedBroker(
+            inner,
+            clock=clock,
+            limits=desk.desk.limits,
+            market_data=market,
+            restrictions=lambda: holder[0].daily.restrictions if holder else (),
+            instrument=desk.desk.instrument,
+            halt=lambda: switch.current,
+        )
+        switch = await HaltSwitch.open(store=SqlHaltStore(database), gate=gate, clock=clock)
+        agents = build_agents(
+            market_data=market, broker=gate, config=config, clock=clock, desk=desk.desk, timezone=calendar.timezone
+        )
+        engine = WorkflowEngine(agents, config, run_store=run_store, clock=clock, services={"broker": gate})
+        report = system_report(clock, engine.emit_event)
+        url = config.alert_webhook_url
+        alerts = (
+            await stack.enter_async_context(WebhookAlerts(url, clock=clock, mode=config.mode)) if url else NullAlerts()
+        )
+        relay = await stack.enter_async_context(AlertRelay(alerts, clock, board, on_outcome=metrics.count_alert))
+        await stack.enter_async_context(LoopWatch(report, on_lag=metrics.observe_loop_lag))
+        await stack.enter_async_context(engine)
+        for run_id in await engine.interrupt_unfinished():
+            await report("engine", f"execution {run_id} was broken off by the end of the process that carried it out")
+        daily = DailyTradingWorkflow(
+            engine, config, calendar=calendar, market_data=market, desk=desk, overlays=_overlays(config)
+        )
+        deadlines = Deadlines(clock, board, report)
+
+        async def reopen_calendar() -> None:
+            calendar.replace(await asyncio.to_thread(open_desk_calendar, config))
+
+        def beat() -> None:
+            deadlines.beat(DAY_LOOP)
+
+        deadlines.promise(DAY_LOOP, DAY_LOOP_PERIOD)
+        parts = LiveParts(
+            clock=clock,
+            calendar=calendar,
+            market_data=market,
+            desk=desk,
+            broker=gate,
+            agents=agents,
+            run_store=run_store,
+            engine=engine,
+            daily=daily,
+            tokens=SqlTokenStore(database),
+            switch=switch,
+            day_loop=DayLoop(daily, home=config.home, reopen_calendar=reopen_calendar, beat=beat),
+            deadlines=deadlines,
+            relay=relay,
+            report=report,
+        )
+        holder.append(parts)
+        yield parts

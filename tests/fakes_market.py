@@ -46,6 +46,7 @@ class FixedMarket:
         self.closed = set(closed)
         self.today = today
         self.asked_bars = 0
+        self.quoted_at = datetime(2012, 12, 12, 15, tzinfo=UTC)
 
     @property
     def source(self) -> str:
@@ -85,7 +86,7 @@ class FixedMarket:
         price = self.prices.get(symbol) or (known[-1].close if known else None)
         if price is None:
             return None
-        return Quote(symbol=symbol, price=price, at=datetime(2012, 12, 12, 15, tzinfo=UTC), synthetic=False)
+        return Quote(symbol=symbol, price=price, at=self.quoted_at, synthetic=False)
 
 
 class FakeBroker:

@@ -175,7 +175,11 @@ class DailyTradingWorkflow:
             self._last = {"status": "market_closed", "reason": plan.reason, "next_session": following}
             return self._last
         definition: dict[str, Any] = plan.to_definition(simulated_surprises=simulated_surprises)
-        labels: dict[str, Any] = {"session": plan.date.isoformat(), "day_types": list(plan.day_types)}
+        labels: dict[str, Any] = {
+            "session": plan.date.isoformat(),
+            "next_session": plan.next_session.isoformat() if plan.next_session else None,
+            "day_types": list(plan.day_types),
+        }
         if continues is not None:
             definition = continues.to_definition(definition)
             labels["continues"] = list(continues.executions)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 HIGH_VOLATILITY = 0.40
 """The annualised volatility (0.40 is 40 %) over which a day is `high_volatility`, unless the desk says otherwise."""
 
-NOT_JUDGED = "high_volatility was not judged: there are no prices up to the session before"
+NOT_JUDGED = "high_volatility was not judged: too few prices are known up to the session before"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

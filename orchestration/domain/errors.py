@@ -7,8 +7,7 @@ OrchestrationError
 |   |-- StoreUnavailableError
 |   `-- DaemonUnreachableError
 |-- OutcomeUnknownError      the side effect may have happened: ask, never resend
-|-- FinalError               it failed, and another attempt would fail the same way
-`-- TaskTimeoutError         a task outlived its limit
+`-- FinalError               it failed, and another attempt would fail the same way
 """
 
 from collections.abc import Iterable, Sequence
@@ -53,14 +52,6 @@ class OutcomeUnknownError(OrchestrationError):
 
 class FinalError(OrchestrationError):
     """A failure that another attempt would only repeat."""
-
-
-class TaskTimeoutError(OrchestrationError):
-    """A task outlived its limit of ``limit_s`` seconds."""
-
-    def __init__(self, limit_s: float) -> None:
-        self.limit_s = limit_s
-        super().__init__(f"not finished within {limit_s:g} s; raise its timeout or make the work smaller")
 
 
 def is_retryable(error: BaseException) -> bool:

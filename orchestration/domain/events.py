@@ -55,7 +55,10 @@ class StageEvent(RunEvent):
 
 
 class TaskEvent(RunEvent):
-    """`TASK_*`; ``delay_s`` is set while retrying, ``result`` on completion, ``error`` on failure."""
+    """`TASK_*`.
+
+    ``queue_wait_s`` is set at the start, ``delay_s`` while retrying, ``result`` on completion, ``error`` on failure.
+    """
 
     stage: str
     task: str
@@ -68,6 +71,7 @@ class TaskEvent(RunEvent):
     reason: str | None
     delay_s: float | None
     duration_s: float | None
+    queue_wait_s: float | None
 
 
 class AgentErrorEvent(RunEvent):

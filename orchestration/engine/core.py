@@ -8,8 +8,6 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from heapq import heappop, heappush
 from typing import assert_never
 
 from orchestration.domain.definition import StageDefinition, TaskDefinition
@@ -17,6 +15,7 @@ from orchestration.domain.json_value import JsonObject, JsonValue
 from orchestration.domain.records import Record, RecordKind
 from orchestration.domain.retry import RetryStrategy
 from orchestration.domain.states import OnFailure, RunStatus, StageStatus, TaskStatus
+from orchestration.engine.agenda import Agenda, Timer
 from orchestration.engine.commands import Command, EndRun, EnqueueTask, EvaluateCondition, StartAttempt, StopAttempt
 from orchestration.engine.inputs import (
     AttemptFailed,
@@ -29,7 +28,10 @@ from orchestration.engine.inputs import (
     Input,
     TimeCame,
 )
+from orchestration.engine.reasons import retry_expired, retry_too_late, unmet, window_ended
+from orchestration.engine.retries import retry_delay
 from orchestration.engine.run_state import RunState, TaskState
+from orchestration.engine.stage_rules import failed_before, has_started, is_due
 
 STOP_GRACE = timedelta(seconds=5)
 """How long an attempt that was told to stop may take to do so before it is given up on."""
@@ -41,20 +43,6 @@ class Decision:
 
     records: list[Record] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
-
-
-class _Timer(StrEnum):
-    """What falls due; at one moment in this order."""
-
-    ANNOUNCEMENT = "a"
-    ATTEMPT_LIMIT = "b"
-    STOP_GRACE = "c"
-    STAGE_LIMIT = "d"
-    RUN_LIMIT = "e"
-    DEADLINE = "f"
-    STAGE_START = "g"
-    TASK_START = "h"
-    RETRY = "i"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +61,7 @@ class RunCore:
         """``retry`` is the strategy of tasks without delays of their own; ``None``: nothing is ever retried."""
         self.state = state
         self._retry = retry
-        self._timers: list[tuple[datetime, _Timer, int, str]] = []
+        self._agenda = Agenda()
         self._stops: dict[str, _Stop] = {}
         self._cancelling: str | None = None
         self._timed_out: str | None = None
@@ -87,7 +75,7 @@ class RunCore:
     @property
     def next_due(self) -> datetime | None:
         """When `TimeCame` is to be fed next; ``None``: nothing is dated."""
-        return self._timers[0][0] if self._timers else None
+        return self._agenda.next_due
 
     def decide(self, event: Input) -> Decision:
         """Take in ``event``; return the records and commands that follow from it. An input that is late is no error."""
@@ -119,44 +107,43 @@ class RunCore:
         self._record(RecordKind.RUN_STARTED)
         definition = self.state.definition
         if definition.timeout_s is not None:
-            self._remind(self._at + timedelta(seconds=definition.timeout_s), _Timer.RUN_LIMIT)
+            self._agenda.add(self._at + timedelta(seconds=definition.timeout_s), Timer.RUN_LIMIT)
         if definition.ends_by is not None:
-            self._remind(definition.ends_by, _Timer.RUN_LIMIT)
+            self._agenda.add(definition.ends_by, Timer.RUN_LIMIT)
         for index, announcement in enumerate(definition.announcements):
             if announcement.at >= self._at:
-                self._remind(announcement.at, _Timer.ANNOUNCEMENT, number=index)
+                self._agenda.add(announcement.at, Timer.ANNOUNCEMENT, number=index)
         for stage in self._stages:
             if stage.starts_at is not None:
-                self._remind(stage.starts_at, _Timer.STAGE_START, stage.name)
+                self._agenda.add(stage.starts_at, Timer.STAGE_START, stage.name)
         self._open_next_stages()
 
     def _time_came(self) -> None:
-        while not self.state.status.ended and self._timers and self._timers[0][0] <= self._at:
-            _, timer, number, name = heappop(self._timers)
-            self._timer_came(timer, number, name)
+        while not self.state.status.ended and (due := self._agenda.take(self._at)) is not None:
+            self._timer_came(*due)
             self._settle()
 
-    def _timer_came(self, timer: _Timer, number: int, name: str) -> None:
+    def _timer_came(self, timer: Timer, number: int, name: str) -> None:
         match timer:
-            case _Timer.ANNOUNCEMENT:
+            case Timer.ANNOUNCEMENT:
                 self._record(RecordKind.MARKET_EVENT, data=self.state.definition.announcements[number].data)
-            case _Timer.ATTEMPT_LIMIT:
+            case Timer.ATTEMPT_LIMIT:
                 self._limit_reached(self.state.tasks[name], number)
-            case _Timer.STOP_GRACE:
+            case Timer.STOP_GRACE:
                 self._given_up(self.state.tasks[name], number)
-            case _Timer.STAGE_LIMIT:
+            case Timer.STAGE_LIMIT:
                 limit = self._stages[number].timeout_s
                 self._close(self._stages[number].tasks, f"stage {name} timed out after {limit:g} s")
-            case _Timer.RUN_LIMIT:
+            case Timer.RUN_LIMIT:
                 self._timed_out = f"the run was not over by {self._at:%Y-%m-%dT%H:%M:%SZ}"
                 self._close(self.state.definition.tasks, self._timed_out)
-            case _Timer.DEADLINE:
+            case Timer.DEADLINE:
                 self._deadline_came(self.state.tasks[name])
-            case _Timer.STAGE_START:
+            case Timer.STAGE_START:
                 self._open_next_stages()
-            case _Timer.TASK_START:
+            case Timer.TASK_START:
                 self._consider(self.state.tasks[name])
-            case _Timer.RETRY:
+            case Timer.RETRY:
                 if self.state.tasks[name].status is TaskStatus.RETRYING:
                     self._enqueue(self.state.tasks[name])
             case _:
@@ -180,7 +167,7 @@ class RunCore:
 
     def _deadline_came(self, task: TaskState) -> None:
         if task.status in {TaskStatus.PENDING, TaskStatus.QUEUED} and not task.attempts:
-            self._expire(task)
+            self._expire(task, self.state.deadline(task.definition) or self._at)
 
     def _condition_decided(self, event: ConditionDecided) -> None:
         task = self.state.tasks[event.task]
@@ -200,12 +187,12 @@ class RunCore:
             return
         deadline = self.state.deadline(task.definition)
         if deadline is not None and self._at >= deadline:
-            self._expire(task)
+            self._expire(task, deadline)
             return
         attempt = task.attempts + 1
         self._record(RecordKind.TASK_STARTED, task, {"attempt": attempt})
         limit = timedelta(seconds=task.definition.timeout_s)
-        self._remind(self._at + limit, _Timer.ATTEMPT_LIMIT, event.task, attempt)
+        self._agenda.add(self._at + limit, Timer.ATTEMPT_LIMIT, event.task, attempt)
         self._decision.commands.append(StartAttempt(task=event.task, attempt=attempt))
 
     def _attempt_ended(self, event: AttemptSucceeded | AttemptFailed | AttemptStopped) -> None:
@@ -259,7 +246,7 @@ class RunCore:
             if ended.satisfied:
                 self._consider(task)
             elif not task.status.ended:
-                self._end(task, RecordKind.TASK_SKIPPED, {"reason": _unmet(ended)})
+                self._end(task, RecordKind.TASK_SKIPPED, {"reason": unmet(ended)})
 
     def _consider(self, task: TaskState) -> None:
         """Queue ``task`` if nothing is in its way any more."""
@@ -269,9 +256,9 @@ class RunCore:
         definition = task.definition
         deadline = self.state.deadline(definition)
         if deadline is not None and self._at >= deadline:
-            self._expire(task)
+            self._expire(task, deadline)
         elif definition.starts_at is not None and self._at < definition.starts_at:
-            self._remind(definition.starts_at, _Timer.TASK_START, definition.name)
+            self._agenda.add(definition.starts_at, Timer.TASK_START, definition.name)
         elif (definition.when or definition.skip_conditions) and definition.name not in self._decided:
             self._decision.commands.append(EvaluateCondition(task=definition.name))
         else:
@@ -296,23 +283,15 @@ class RunCore:
             definition, stage = self._stages[index], self.state.stages[self._stages[index].name]
             if stage.status is not StageStatus.PENDING or self.state.status is not RunStatus.RUNNING:
                 continue
-            if self._is_due(definition, index):
+            if is_due(self.state, index, self._at):
                 self._open(definition)
                 opened = True
-        while self._next_stage < len(self._stages) and self._has_started(self._next_stage):
+        while self._next_stage < len(self._stages) and has_started(self.state, self._next_stage):
             self._next_stage += 1
         return opened
 
-    def _has_started(self, index: int) -> bool:
-        return self.state.stages[self._stages[index].name].status is not StageStatus.PENDING
-
-    def _is_due(self, definition: StageDefinition, index: int) -> bool:
-        if definition.starts_at is not None:
-            return self._at >= definition.starts_at
-        return all(self.state.stages[earlier.name].completed_at for earlier in self._stages[:index])
-
     def _open(self, definition: StageDefinition) -> None:
-        failed = self._failed_before(definition)
+        failed = failed_before(self.state, self.state.stages[definition.name].index)
         if failed is not None:
             self._skip_stage(definition, failed)
             return
@@ -320,19 +299,12 @@ class RunCore:
         if definition.timeout_s is not None:
             index = self.state.stages[definition.name].index
             limit = self._at + timedelta(seconds=definition.timeout_s)
-            self._remind(limit, _Timer.STAGE_LIMIT, definition.name, index)
+            self._agenda.add(limit, Timer.STAGE_LIMIT, definition.name, index)
         for task in definition.tasks:
             deadline = self.state.deadline(task)
             if deadline is not None:
-                self._remind(deadline, _Timer.DEADLINE, task.name)
+                self._agenda.add(deadline, Timer.DEADLINE, task.name)
             self._consider(self.state.tasks[task.name])
-
-    def _failed_before(self, definition: StageDefinition) -> str | None:
-        """The first earlier stage that may not fail and did, or ``None``."""
-        for earlier in self._stages[: self.state.stages[definition.name].index]:
-            if earlier.on_failure is OnFailure.FAIL and self.state.stages[earlier.name].failed_task is not None:
-                return earlier.name
-        return None
 
     def _skip_stage(self, definition: StageDefinition, failed: str) -> None:
         reason = f"stage {failed} failed"
@@ -389,7 +361,7 @@ class RunCore:
             return  # nothing that comes later brings the task back
         self._stops[name] = stop
         if already is None:
-            self._remind(self._at + STOP_GRACE, _Timer.STOP_GRACE, name, task.attempts)
+            self._agenda.add(self._at + STOP_GRACE, Timer.STOP_GRACE, name, task.attempts)
             self._decision.commands.append(StopAttempt(task=name, attempt=task.attempts))
 
     def _stopped(self, task: TaskState) -> None:
@@ -403,25 +375,16 @@ class RunCore:
         """Retry the task or end it after an attempt that failed or timed out."""
         attempt, definition = task.attempts, task.definition
         data: dict[str, JsonValue] = {"status": status, "error": error, "attempt": attempt}
-        delay = self._retry_delay(definition, attempt) if retryable else None
+        delay = retry_delay(definition, attempt, self._retry) if retryable else None
         if delay is None:
             self._end(task, RecordKind.TASK_FAILED, data)
             return
         due, deadline = self._at + timedelta(seconds=delay), self.state.deadline(definition)
         if deadline is not None and due >= deadline:
-            reason = f"a retry would be due at {due:%H:%M:%SZ}, its deadline is {deadline:%H:%M:%SZ}"
-            self._end(task, RecordKind.TASK_FAILED, {**data, "reason": reason})
+            self._end(task, RecordKind.TASK_FAILED, {**data, "reason": retry_too_late(due, deadline)})
             return
         self._record(RecordKind.TASK_RETRYING, task, {**data, "delay_s": delay})
-        self._remind(due, _Timer.RETRY, definition.name)
-
-    def _retry_delay(self, definition: TaskDefinition, attempt: int) -> float | None:
-        """Seconds until the attempt after number ``attempt``; ``None``: there is none."""
-        if self._retry is None or attempt > definition.max_retries:
-            return None
-        if definition.retry_delays:
-            return definition.retry_delays[min(attempt, len(definition.retry_delays)) - 1]
-        return self._retry.get_retry_delay(attempt - 1)
+        self._agenda.add(due, Timer.RETRY, definition.name)
 
     def _close(self, tasks: tuple[TaskDefinition, ...], reason: str) -> None:
         """End all of ``tasks`` because time is up: what runs is stopped, what has not started never does."""
@@ -434,16 +397,11 @@ class RunCore:
             elif not task.status.ended:
                 self._end(task, RecordKind.TASK_EXPIRED, {"reason": reason})
 
-    def _expire(self, task: TaskState) -> None:
-        deadline = self.state.deadline(task.definition)
+    def _expire(self, task: TaskState, deadline: datetime) -> None:
         if task.attempts:
-            reason = f"its retry could not start before {deadline:%H:%M:%SZ}"
-            self._end_without_retry(task, reason)
-            return
-        waited = "waiting for a slot" if task.status is TaskStatus.QUEUED else "waiting for what it needs"
-        waited = waited if task.missing or task.status is TaskStatus.QUEUED else "not begun"
-        reason = f"its window ended at {deadline:%Y-%m-%dT%H:%M:%SZ} before it could start ({waited})"
-        self._end(task, RecordKind.TASK_EXPIRED, {"reason": reason})
+            self._end_without_retry(task, retry_expired(deadline))
+        else:
+            self._end(task, RecordKind.TASK_EXPIRED, {"reason": window_ended(task, deadline)})
 
     def _end_without_retry(self, task: TaskState, reason: str) -> None:
         """End a task that waits for a retry with the outcome of its last attempt."""
@@ -459,9 +417,6 @@ class RunCore:
             self._record(RecordKind.AGENT_ERROR, task, {"attempt": task.attempts, "error": error})
 
     # -- small things
-
-    def _remind(self, when: datetime, timer: _Timer, name: str = "", number: int = 0) -> None:
-        heappush(self._timers, (when, timer, number, name))
 
     def _record(
         self,
@@ -484,9 +439,3 @@ class RunCore:
 
 
 _FAILURES = (TaskStatus.FAILED, TaskStatus.TIMEOUT)
-
-
-def _unmet(ended: TaskState) -> str:
-    name, status = ended.definition.name, ended.status
-    said = "timed out" if status is TaskStatus.TIMEOUT else f"was {status}"
-    return f"it needs {name}, which {'failed' if status is TaskStatus.FAILED else said}"

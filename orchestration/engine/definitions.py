@@ -23,9 +23,10 @@ from orchestration.domain.recurrence import latest_not_after, occurrence_name, o
 from orchestration.domain.session import Interval
 from orchestration.domain.states import Effects, OnFailure
 from orchestration.engine.expressions import parse
-from orchestration.engine.forms import Behaviour, ListForm, StagedForm, StageForm, TaskForm, read_form, validate
+from orchestration.engine.forms import Behaviour, ListForm, StagedForm, StageForm, TaskForm, read_form
 from orchestration.engine.in_process_executor import agent_method, import_handler
 from orchestration.engine.task_types import TaskTypes
+from orchestration.schema import validate
 
 RESERVED_DATA = ("inputs", "execution")
 """What the engine itself puts into an agent's ``task_data``."""
@@ -159,7 +160,7 @@ class _Reader:
         self, stage: str, name: str, form: TaskForm, stage_form: StageForm, where: str
     ) -> Iterable[TaskDefinition]:
         work, behaviour = self._read_work(name, form, where)
-        retries = self._defaults.max_retries if isinstance(work, AgentWork) and self._staged else 0
+        retries = self._defaults.max_retries if self._staged else 0
         task = TaskDefinition(
             name=name,
             stage=stage,

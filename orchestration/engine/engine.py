@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from importlib.metadata import version
 from typing import Any
 
@@ -175,6 +176,22 @@ class WorkflowEngine:
             raise DefinitionError(f"no run {execution_id!r} is known to this process")
         return run_result(state)
 
+    async def describe(self, execution_id: str) -> dict[str, Any]:
+        """Return the result of a run, or how far it has come, wherever it was carried out.
+
+        Raises `DefinitionError` for an unknown id.
+        """
+        waiting = self._waiting.get(execution_id)
+        state = waiting.state if waiting else self._runner.state(execution_id)
+        return run_result(state or self._ended.get(execution_id) or await self._stored_run(execution_id))
+
+    async def wind_down(self, grace: timedelta) -> bool:
+        """Start nothing more, and wait until what is under way has ended, at most ``grace``; whether it has.
+
+        What waits stays where it is: cancel its run, or leave the engine, afterwards.
+        """
+        return await self._runner.wind_down(grace)
+
     def counts(self) -> dict[str, int]:
         """How many runs are active, and how many this process has completed and failed."""
         return {
@@ -247,14 +264,17 @@ class WorkflowEngine:
     async def _ended_run(self, execution_id: str) -> RunState:
         state = self._ended.get(execution_id)
         if state is None:
-            records = await self.run_store.records(execution_id)
-            if not records:
-                raise DefinitionError(f"there is no run {execution_id!r}; create_workflow returns the id of a new one")
-            definition: Any = records[0].data["definition"]
-            state = rebuild(from_json(definition), records)
+            state = await self._stored_run(execution_id)
             if not state.status.ended:
                 raise DefinitionError(
                     f"run {execution_id!r} is {state.status}, and this engine does not carry it out: another one does, "
                     "or it broke off; create_workflow makes a new one"
                 )
         return state
+
+    async def _stored_run(self, execution_id: str) -> RunState:
+        records = await self.run_store.records(execution_id)
+        if not records:
+            raise DefinitionError(f"there is no run {execution_id!r}; create_workflow returns the id of a new one")
+        definition: Any = records[0].data["definition"]
+        return rebuild(from_json(definition), records)

@@ -63,6 +63,8 @@ class InProcessEventBus:
         for mailbox in self._mailboxes:
             if mailbox.worker in stopping:
                 mailbox.abandon()
+        for worker in stopping:
+            worker.cancel()
         if stopping:
             with suppress(TimeoutError):
                 async with self._clock.timeout(HANDLER_LIMIT_S):
@@ -119,11 +121,9 @@ class _Mailbox:
             self.worker = asyncio.get_running_loop().create_task(self._work())
 
     def abandon(self) -> None:
-        """Cancel the worker and forget it and what waits; the next event gets a new one."""
+        """Forget the worker and what waits; the next event gets a new one."""
         _log.warning("handler %r is still at work: %s events dropped", self.handler, len(self._waiting))
         self._waiting.clear()
-        if self.worker is not None:
-            self.worker.cancel()
         self.worker = None
 
     async def _work(self) -> None:

@@ -6,15 +6,16 @@ and a mapping of ``dependencies``) and the sequential one (``tasks`` with a ``ty
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from orchestration.domain.definition import Workflow
-from orchestration.domain.errors import DefinitionError, nearest
+from orchestration.domain.errors import DefinitionError
 from orchestration.domain.json_value import to_json_value
 from orchestration.domain.states import Effects, OnFailure, TaskPriority
 from orchestration.engine.task_types import TaskTypes
+from orchestration.schema import validate
 
 
 def _refused_as_value(check: Callable[[Any], object]) -> BeforeValidator:
@@ -128,9 +129,6 @@ class ListForm(_WorkflowForm):
     dependencies: dict[str, list[str]] | None = None
 
 
-Model = TypeVar("Model", bound=BaseModel)
-
-
 def read_form(definition: object, task_types: TaskTypes) -> StagedForm | ListForm:
     """Read a definition in any form. Raises `DefinitionError` with the path of the first thing that is wrong."""
     if isinstance(definition, Workflow):
@@ -143,44 +141,6 @@ def read_form(definition: object, task_types: TaskTypes) -> StagedForm | ListFor
     if "stages" in definition:
         return validate(StagedForm, definition)
     return validate(ListForm, definition)
-
-
-def validate(model: type[Model], data: object) -> Model:
-    """Return ``data`` as ``model``. Raises `DefinitionError` with the path of the first fault and the right name."""
-    try:
-        return model.model_validate(data)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"])
-        path = "".join(steps).removeprefix(".") or "the definition"
-        if first["type"] == "extra_forbidden":
-            field = str(first["loc"][-1])
-            fields = _fields_at(model, first["loc"][:-1])
-            raise DefinitionError(f"{path}: there is no field {field!r}{nearest(field, fields)}") from None
-        said = str(first["msg"]).removeprefix("Value error, ")
-        given = "" if first["type"] in {"missing", "value_error"} else f", but {_short(first['input'])} was given"
-        raise DefinitionError(f"{path}: {said[0].lower()}{said[1:]}{given}") from None
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _fields_at(model: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """The names of the fields of the model that ``path`` leads to from ``model``."""
-    current: type[BaseModel] = model
-    for step in path:
-        field = current.model_fields.get(str(step))
-        found = [] if field is None else _models_in(field.annotation)
-        current = found[0] if found else current
-    return list(current.model_fields)
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for argument in getattr(annotation, "__args__", ()) for model in _models_in(argument)]
 
 
 def _from_workflow(workflow: Workflow, task_types: TaskTypes) -> dict[str, Any]:

@@ -76,6 +76,7 @@ def _of_task(record: Record, state: RunState) -> dict[str, Any]:
         "reason": data.get("reason"),
         "delay_s": data.get("delay_s"),
         "duration_s": seconds(task.started_at, record.at) if ended else None,
+        "queue_wait_s": seconds(task.queued_at, record.at) if record.kind is RecordKind.TASK_STARTED else None,
     }
 
 

@@ -39,6 +39,7 @@ class TaskState:
     error: str | None = None
     outcome: TaskStatus | None = None
     reason: str | None = None
+    queued_at: datetime | None = None
     started_at: datetime | None = None
     completed_at: datetime | None = None
 
@@ -127,7 +128,9 @@ class RunState:
         failed = kind is RecordKind.TASK_FAILED
         task.status = TaskStatus(str(data["status"])) if failed else _TASK_STATUS[kind]
         task.reason = _text(data.get("reason"))
-        if kind is RecordKind.TASK_STARTED:
+        if kind is RecordKind.TASK_QUEUED:
+            task.queued_at = record.at
+        elif kind is RecordKind.TASK_STARTED:
             task.attempts += 1
             task.started_at = task.started_at or record.at
         elif kind is RecordKind.TASK_COMPLETED:

@@ -9,16 +9,17 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from heapq import heappop, heappush
+from typing import assert_never
 
 import structlog
 
 from orchestration.domain.errors import OrchestrationError, is_retryable
 from orchestration.domain.json_value import storable, to_json_value
 from orchestration.domain.records import Record, RecordKind
-from orchestration.engine.commands import Command, EndRun, EnqueueTask, EvaluateCondition, StartAttempt, StopAttempt
+from orchestration.engine.commands import EndRun, EnqueueTask, EvaluateCondition, StartAttempt, StopAttempt
 from orchestration.engine.conditions import skip_reason
 from orchestration.engine.core import STOP_GRACE, RunCore
 from orchestration.engine.inputs import (
@@ -40,6 +41,7 @@ from orchestration.ports.executor import Attempt, Executor
 from orchestration.ports.run_store import RunStore
 
 _log = logging.getLogger(__name__)
+_Later = StartAttempt | StopAttempt | EndRun  # the commands that wait for the commit
 
 
 @dataclass(slots=True)
@@ -83,6 +85,8 @@ class Runner:
         self._due: list[tuple[datetime, str]] = []
         self._ready = ReadyQueue()
         self._slotted: set[tuple[str, str]] = set()
+        self._winding_down = False
+        self._idle = asyncio.Event()
 
     @property
     def active(self) -> tuple[RunState, ...]:
@@ -126,8 +130,20 @@ class Runner:
                 await self._stop_attempts()
         except Exception as error:  # noqa: BLE001 (whoever waits for a run must not wait for ever)
             for run in self._runs.values():
-                if not run.ended.done():
-                    run.ended.set_exception(error)
+                run.ended.set_exception(error)
+
+    async def wind_down(self, grace: timedelta) -> bool:
+        """Grant no more slots; return once no attempt is under way (true) or ``grace`` is over (false)."""
+        self._winding_down = True
+        until = self._clock.now() + grace
+        while self._busy and self._clock.now() < until:
+            self._idle.clear()
+            await self._clock.wait(self._idle, until)
+        return not self._busy
+
+    @property
+    def _busy(self) -> bool:
+        return any(run.attempts for run in self._runs.values())
 
     async def _wait(self) -> None:
         self._wake.clear()  # before looking, so that nothing that comes meanwhile is slept over
@@ -146,7 +162,7 @@ class Runner:
         batch += [(run_id, TimeCame(at=now)) for run_id in due]
         batch.sort(key=_order)
         records: list[tuple[Record, RunState]] = []
-        commands: list[tuple[_ActiveRun, Command]] = []
+        commands: list[tuple[_ActiveRun, _Later]] = []
         for run_id, event in batch:
             self._decide(run_id, event, records, commands)
         self._grant(now, records, commands)
@@ -161,7 +177,7 @@ class Runner:
         run_id: str,
         event: Input,
         records: list[tuple[Record, RunState]],
-        commands: list[tuple[_ActiveRun, Command]],
+        commands: list[tuple[_ActiveRun, _Later]],
     ) -> None:
         """Feed one input; conditions are looked at and places taken on the spot, the rest waits for the commit."""
         run = self._runs.get(run_id)
@@ -180,8 +196,10 @@ class Runner:
                 case EnqueueTask():
                     rank = Rank(priority=command.priority, deadline=command.deadline, path=command.path)
                     self._ready.add((run_id, command.task), rank)
-                case _:
+                case StartAttempt() | StopAttempt() | EndRun():
                     commands.append((run, command))
+                case _:
+                    assert_never(command)
         self._remind(run)
 
     def _evaluate(self, run: _ActiveRun, name: str, at: datetime) -> ConditionDecided:
@@ -193,9 +211,9 @@ class Runner:
         return ConditionDecided(at=at, task=name, skip_reason=reason)
 
     def _grant(
-        self, now: datetime, records: list[tuple[Record, RunState]], commands: list[tuple[_ActiveRun, Command]]
+        self, now: datetime, records: list[tuple[Record, RunState]], commands: list[tuple[_ActiveRun, _Later]]
     ) -> None:
-        while (taken := self._ready.take(self._slots - len(self._slotted))) is not None:
+        while not self._winding_down and (taken := self._ready.take(self._slots - len(self._slotted))) is not None:
             (run_id, name), needs_slot = taken
             before = len(commands)
             self._decide(run_id, Granted(at=now, task=name), records, commands)
@@ -215,7 +233,7 @@ class Runner:
             if event is not None:
                 self._bus.publish(*event)
 
-    def _perform(self, run: _ActiveRun, command: Command) -> None:
+    def _perform(self, run: _ActiveRun, command: _Later) -> None:
         match command:
             case StartAttempt():
                 attempt = asyncio.get_running_loop().create_task(self._attempt(run.core.state, command))
@@ -228,10 +246,9 @@ class Runner:
             case EndRun():
                 del self._runs[run.core.state.run_id]
                 self._on_end(run.core.state)
-                if not run.ended.done():
-                    run.ended.set_result(run.core.state)
+                run.ended.set_result(run.core.state)
             case _:
-                raise AssertionError(command)
+                assert_never(command)
 
     async def _attempt(self, state: RunState, command: StartAttempt) -> Input:
         """Carry out one attempt and return how it ended; raises nothing."""
@@ -261,6 +278,7 @@ class Runner:
 
     def _attempt_over(self, run: _ActiveRun, command: StartAttempt, attempt: "asyncio.Task[Input]") -> None:
         del run.attempts[command.task, command.attempt]
+        self._idle.set()
         if attempt.cancelled():  # it was told to stop before its first step
             event: Input = AttemptStopped(at=self._clock.now(), task=command.task, attempt=command.attempt)
         else:

@@ -34,12 +34,18 @@ class PinRisk:
     at_risk: bool
 
 
-def expiring(positions: Iterable[Position], instrument: Callable[[str], Instrument], on: date) -> tuple[Expiring, ...]:
-    """Return the positions whose instrument expires on ``on`` or has expired before; shares never do."""
+def expiring(
+    positions: Iterable[Position], instrument: Callable[[str], Instrument], on: date, until: date | None = None
+) -> tuple[Expiring, ...]:
+    """Return the positions whose instrument expires by ``until`` (``on``) or has expired before; shares never do.
+
+    ``until`` is the day before the session after ``on``: monthly options expired on Saturdays until 2015, and what
+    expires between two sessions was last traded in the first.
+    """
     found = []
     for held in positions:
         traded = instrument(held.symbol)
-        if traded.expires_on is not None and traded.expires_on <= on:
+        if traded.expires_on is not None and traded.expires_on <= (until or on):
             late = traded.expires_on < on
             found.append(Expiring(position=held, instrument=traded, expires_on=traded.expires_on, overdue=late))
     return tuple(found)

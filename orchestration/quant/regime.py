@@ -69,9 +69,8 @@ def read_regime(
     and breadth agrees (at least half, at most half); else a range. The budget is the regime's own, scaled down in
     proportion where volatility is above 20 %.
     """
-    returns = basket_returns(closes)
-    volatility = annualised(returns)
-    trend = _trend(returns)
+    volatility = annualised(basket_returns(closes, WINDOW))
+    trend = _trend(basket_returns(closes, TREND_SESSIONS))
     breadth = _breadth(closes)
     regime = _name(volatility, trend, breadth, stress_volatility)
     scale = min(1.0, TARGET_VOLATILITY / volatility) if volatility else 1.0

@@ -58,24 +58,29 @@ def scaled(limits: RiskLimits, scale: float) -> RiskLimits:
     )
 
 
-def start_of_day(account: Account, fills_today: Sequence[Fill], closes: Mapping[str, Decimal]) -> Decimal:
+def start_of_day(
+    account: Account,
+    fills_today: Sequence[Fill],
+    closes: Mapping[str, Decimal],
+    instrument: Callable[[str], Instrument],
+) -> Decimal:
     """Return the equity that the day began with: before today's fills, marked at the previous closes.
 
-    A symbol without a previous close is marked at its average price.
+    A symbol without a previous close is marked at its average price. ``instrument`` tells the multipliers, also of
+    what was closed today and is no position any more.
     """
     quantities = {p.symbol: p.quantity for p in account.positions}
     known = {p.symbol: p for p in account.positions}
     cash = account.cash
     for fill in fills_today:
-        multiplier = known[fill.symbol].multiplier if fill.symbol in known else Decimal(1)
         quantities[fill.symbol] = quantities.get(fill.symbol, Decimal(0)) - fill.side.sign * fill.quantity
-        cash += fill.side.sign * fill.quantity * fill.price * multiplier + fill.commission
+        cash += fill.side.sign * fill.quantity * fill.price * instrument(fill.symbol).multiplier + fill.commission
     value = Decimal(0)
     for symbol, quantity in quantities.items():
         if quantity:
             held = known.get(symbol)
             price = closes[symbol] if symbol in closes else held.average_price if held else Decimal(0)
-            value += quantity * price * (held.multiplier if held else Decimal(1))
+            value += quantity * price * instrument(symbol).multiplier
     return cash + value
 
 
@@ -126,7 +131,7 @@ def reducing_trades(
         cut = _reduction(held, keep[held.symbol], traded, (pending or {}).get(held.symbol, Decimal(0)))
         if cut > 0:
             side = Side.SELL if held.quantity > 0 else Side.BUY
-            trade = Trade(symbol=held.symbol, side=side, quantity=cut, price=held.price, reason=why)
+            trade = Trade(symbol=held.symbol, side=side, quantity=cut, price=held.price, reason=why, reduce_only=True)
             parts, _ = split_order(trade, traded, equity=equity, per_order=limits.per_order, reducing=True)
             trades += parts
     return sells_first(trades)

@@ -1,7 +1,7 @@
 """From target weights to whole lots and the trades that lead there."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
 
 from orchestration.domain.bars import Instrument
@@ -11,19 +11,25 @@ from orchestration.quant.slicing import split_quantity
 
 SMALLEST_TRADE = 0.002
 """Share of equity below which a trade is not worth its commission."""
+WORTH_ITS_COMMISSION = 100
+"""The least commission of an order is at most one part in so many of what is traded with it."""
 MOST_ORDERS = 20
 """The most orders that one trade is split into."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trade:
-    """A trade to make: ``quantity`` is positive, ``price`` the one it was sized at."""
+    """A trade to make: ``quantity`` is positive, ``price`` the one it was sized at.
+
+    ``reduce_only``: it was meant to make a position smaller, never to open one on the other side.
+    """
 
     symbol: str
     side: Side
     quantity: Decimal
     price: Decimal
     reason: str
+    reduce_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +60,13 @@ def size(
     per_order: float,
     pending: Mapping[str, Decimal] | None = None,
     smallest: float = SMALLEST_TRADE,
+    least: Decimal = Decimal(0),
 ) -> Sizing:
     """Return what to hold and to trade so that each symbol of ``weights`` has its share of the account's equity.
 
     Symbols that ``weights`` does not name are left alone; each that it names has a price. Targets are whole lots,
-    towards zero. ``pending`` is what open orders will still add (signed). A trade below ``smallest`` of equity is
-    dropped unless it closes the position; one above ``per_order`` of equity is split into several.
+    towards zero. ``pending`` is what open orders will still add (signed). A trade below ``smallest`` of equity, or
+    below ``least`` in money, is dropped unless it closes the position; one above ``per_order`` of equity is split.
     """
     equity = account.equity
     targets: dict[str, Decimal] = {}
@@ -77,12 +84,20 @@ def size(
             continue
         side = Side.BUY if change > 0 else Side.SELL
         reason = f"{_share(have * unit, equity)} to {_share(target * unit, equity)} of equity"
-        if target and abs(change) * unit < equity * Decimal(repr(smallest)):
-            text = f"{reason}: under {smallest:.2%} of equity, not worth its costs"
+        floor = max(equity * Decimal(repr(smallest)), least)
+        if target and abs(change) * unit < floor:
+            text = f"{reason}: under {_share(floor, equity)} of equity, not worth its costs"
             dropped.append(Dropped(symbol=symbol, side=side, quantity=abs(change), reason=text))
             continue
-        whole = Trade(symbol=symbol, side=side, quantity=abs(change), price=prices[symbol], reason=reason)
         reducing = have * change < 0 and abs(change) <= abs(have)
+        whole = Trade(
+            symbol=symbol,
+            side=side,
+            quantity=abs(change),
+            price=prices[symbol],
+            reason=reason,
+            reduce_only=reducing,
+        )
         parts, refused = split_order(whole, traded, equity=equity, per_order=per_order, reducing=reducing)
         trades += parts
         dropped += refused
@@ -111,10 +126,7 @@ def split_order(
         dropped = (_drop(trade, trade.quantity - quantity, text),)
     parts = split_quantity(quantity, min(count, MOST_ORDERS), traded.lot_size)
     note = f"; in {len(parts)} orders, for the limit of {per_order:.2%} of equity an order" if len(parts) > 1 else ""
-    made = tuple(
-        Trade(symbol=trade.symbol, side=trade.side, quantity=part, price=trade.price, reason=trade.reason + note)
-        for part in parts
-    )
+    made = tuple(replace(trade, quantity=part, reason=trade.reason + note) for part in parts)
     return made, dropped
 
 

@@ -38,15 +38,20 @@ def realised_volatility(closes: Floats, window: int = WINDOW) -> float | None:
     return annualised(log_returns(closes), window)
 
 
-def basket_returns(closes: Mapping[str, Mapping[date, float]]) -> Floats:
+def basket_returns(closes: Mapping[str, Mapping[date, float]], window: int = WINDOW) -> Floats:
     """Return the daily log returns of an equal-weight basket: the mean over the symbols, on dates that all have.
 
-    Between two common dates a symbol's return spans whatever sessions lie between. Symbols without a close are left
-    out; with none at all there are no returns.
+    Between two common dates a symbol's return spans whatever sessions lie between. Left out are symbols whose last
+    close is older than another's and those too new for ``window`` returns (unless none has as many): else a new or a
+    dead name would hide what the others do. With no symbol at all there are no returns.
     """
-    series = [closes[symbol] for symbol in sorted(closes) if closes[symbol]]
-    if not series:
+    known = [closes[symbol] for symbol in sorted(closes) if closes[symbol]]
+    if not known:
         return np.empty(0)
+    newest = max(max(one) for one in known)
+    current = [one for one in known if newest in one]
+    needed = min(window + 1, max(len(one) for one in current))
+    series = [one for one in current if len(one) >= needed]
     common = sorted(set(series[0]).intersection(*series[1:]))
     if len(common) < 2:
         return np.empty(0)
@@ -57,4 +62,4 @@ def basket_returns(closes: Mapping[str, Mapping[date, float]]) -> Floats:
 
 def basket_volatility(closes: Mapping[str, Mapping[date, float]], window: int = WINDOW) -> float | None:
     """Return the annualised volatility of the equal-weight basket, ``None`` where too few common dates are known."""
-    return annualised(basket_returns(closes), window)
+    return annualised(basket_returns(closes, window), window)

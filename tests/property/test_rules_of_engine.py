@@ -129,3 +129,41 @@ def test_sums_and_products_are_worked_out_in_the_usual_order(a: int, b: int, c: 
 def test_what_is_no_condition_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(DefinitionError, match=r"write it like: price > 1\.10 and rsi < 30"):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("true and not false", True),
+        ("nothing_here == null", True),
+        ("name == 'EUR' and name in names", True),
+        ("max(1, price, abs(-3)) + min(1, 2) + len(names)", 6),
+        ("${rows[0].id} * 2.5", 17.5),
+        ("1e3 - 0.5", 999.5),
+        ("order + android", 3),
+        ("'a' + \"b\"", "ab"),
+    ],
+)
+def test_what_a_condition_can_say(text: str, value: object) -> None:
+    scope: dict[str, JsonValue] = {"nothing_here": None, "name": "EUR", "names": ["EUR", "USD"], "price": 1.2}
+    assert parse(text).evaluate({**scope, "rows": [{"id": 7}], "order": 1, "android": 2}) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("price >", r"'price >' can't be read at its end; write it like"),
+        ("price = 1", r"can't be read at column 7"),
+        ("not " * 5000 + "x", "is nested too deeply"),
+        ("9" * 5000, "can't be read"),
+    ],
+)
+def test_what_can_not_be_read_is_refused_with_its_place(text: str, message: str) -> None:
+    with pytest.raises(DefinitionError, match=message):
+        parse(text)
+
+
+@pytest.mark.parametrize("text", ["'a' * 3", "names * 3", "1 / 0", "price < 'x'", "len(5)", "-name", "1 in 5"])
+def test_what_can_not_be_worked_out_is_final(text: str) -> None:
+    with pytest.raises(FinalError, match="can't be worked out"):
+        parse(text).evaluate({"price": 1.2, "names": ["a"], "name": "a"})

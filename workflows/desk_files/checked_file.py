@@ -4,21 +4,16 @@ import re
 from collections.abc import Hashable
 from datetime import time
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from orchestration.domain.errors import DefinitionError, nearest
+from orchestration.domain.errors import DefinitionError
+from orchestration.schema import validate
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
-_PLAINER = {
-    "model_type": "input should be a valid dictionary: names and values, such as `name: value`",
-    "dict_type": "input should be a valid dictionary: names and values, such as `name: value`",
-    "list_type": "write a list here, such as [first, second]",
-    "too_short": "it is empty; name something, or leave it out",
-}
 """What pydantic says in the words of Python."""
 _CLOCK = re.compile(r"([01]\d|2[0-3]):[0-5]\d")
 _SIXTY = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
@@ -79,25 +74,7 @@ def checked(path: Path, model: type[ModelT], content: object) -> ModelT:
 
     Raises `DefinitionError` for the first thing that is wrong: the file, the path in it and the nearest right name.
     """
-    try:
-        return model.model_validate({} if content is None else content)
-    except ValidationError as error:
-        raise DefinitionError(problem(path, model, error)) from None
-
-
-def problem(path: Path, model: type[BaseModel], error: ValidationError) -> str:
-    """Return one line about the first problem of ``error``."""
-    first = error.errors(include_url=False)[0]
-    place = [part for part in first["loc"] if part != "[key]"]
-    if first["type"] == "extra_forbidden":
-        *inside, name = place
-        where = f"{path}: {_written(inside)}: " if inside else f"{path}: "
-        return f"{where}there is no field {str(name)!r}{nearest(str(name), _fields(model, inside))}"
-    message = _PLAINER.get(first["type"]) or first["msg"].removeprefix("Value error, ")
-    given = first["input"]
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float) and repr(given) not in message else ""
-    where = f"{path}: {_written(place)}: " if place else f"{path}: "
-    return f"{where}{message[:1].lower() + message[1:]}{shown}"
+    return validate(model, {} if content is None else content, str(path))
 
 
 def local_time(value: object) -> object:
@@ -107,27 +84,3 @@ def local_time(value: object) -> object:
     if not isinstance(value, str) or not _CLOCK.fullmatch(value):
         raise ValueError("write a time of day as HH:MM, such as 13:00")
     return time.fromisoformat(value)
-
-
-def _written(place: list[int | str]) -> str:
-    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
-    return text.removeprefix(".")
-
-
-def _fields(model: type[BaseModel], place: list[int | str]) -> list[str]:
-    """Return the names that the model at ``place`` inside ``model`` knows; none where there is no model."""
-    at: object = model
-    for part in place:
-        if isinstance(at, type) and issubclass(at, BaseModel):
-            field = at.model_fields.get(str(part))
-            at = _unwrapped(field.annotation) if field else None
-        else:  # an item of a list or a value of a mapping: what it holds stands last but for a tuple's dots
-            held = [argument for argument in get_args(at) if argument is not Ellipsis]
-            at = _unwrapped(held[-1]) if held else None
-    return list(at.model_fields) if isinstance(at, type) and issubclass(at, BaseModel) else []
-
-
-def _unwrapped(annotation: object) -> object:
-    """Return the first arm of an optional, or ``annotation`` itself."""
-    arms = get_args(annotation)
-    return arms[0] if type(None) in arms else annotation

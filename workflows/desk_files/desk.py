@@ -104,7 +104,7 @@ class _FomcMinutes(_Strict):
 
 
 class _DayOverride(_Strict):
-    limit_scale: Annotated[float, Field(gt=0, le=1)]
+    limit_scale: Annotated[float, Field(ge=0.01, le=1)]
 
 
 class _File(_Strict):
@@ -157,7 +157,7 @@ def read_desk(
         instruments={name: Instrument(symbol=name, **row.model_dump()) for name, row in file.instruments.items()},
     )
     minutes = {name: timedelta(minutes=value) for name, value in file.fomc.model_dump().items()}
-    scales = {str(day): override.limit_scale for day, override in file.days.items()}
+    scales = {str(day): override.limit_scale for day, override in {**_File().days, **file.days}.items()}
     return DeskFile(desk=desk, fomc=FomcWindows(**minutes), limit_scales=scales)
 
 

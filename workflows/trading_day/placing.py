@@ -17,6 +17,8 @@ from workflows.trading_day.moments import MISSING, Anchor, Moment, parse_moment
 from workflows.trading_day.overlays import TaskSpec
 
 NO_PRICES = "no usable prices"
+WRAPPING_UP = timedelta(minutes=1)
+"""What a task that works orders until its deadline has left to cancel and report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,7 @@ def place(
     needs = _Needs(placed, {*removed, *(task.name for task in skipped)})
     needs.settle()
     skipped += [SkippedTask(name=p.name, reason=p.refused) for p in needs.all if p.refused]
-    kept = [p for p in needs.all if not p.refused]
+    kept = sorted((p for p in needs.all if not p.refused), key=lambda p: p.at)
     order = [stage.name for stage in frame.stages]
     _check_backwards(kept, needs, order)
     stages = tuple(
@@ -102,7 +104,7 @@ def _placed(spec: TaskSpec, frame: Frame) -> list[_Placed] | str:
     if limit is not None:
         start = min(start, limit)
     if spec.every is None:
-        return _once(spec, stage or stage_at(frame.stages, start), start, deadline)
+        return _once(spec, stage or stage_at(frame.stages, start), start, deadline, frame)
     return _recurring(spec, spec.every, stage, start, deadline, frame)
 
 
@@ -110,7 +112,9 @@ def _resolved(moment: Moment | None, anchors: Mapping[Anchor, datetime]) -> date
     return moment.on(anchors) if moment else None
 
 
-def _once(spec: TaskSpec, stage: DatedStage | None, start: datetime, deadline: datetime | None) -> list[_Placed] | str:
+def _once(
+    spec: TaskSpec, stage: DatedStage | None, start: datetime, deadline: datetime | None, frame: Frame
+) -> list[_Placed] | str:
     if stage is None:
         return f"{_clock(start)} is outside the day's stages"
     if start not in stage.span:
@@ -118,7 +122,17 @@ def _once(spec: TaskSpec, stage: DatedStage | None, start: datetime, deadline: d
     deadline = min(deadline or stage.span.ends_at, stage.span.ends_at)
     if deadline <= start:
         return f"its deadline {_clock(deadline)} is not after {_clock(start)}"
+    deadline = _before_restrictions(spec, start, deadline, frame)
     return [_Placed(spec=spec, name=spec.name, stage=stage, at=start, deadline=deadline)]
+
+
+def _before_restrictions(spec: TaskSpec, start: datetime, deadline: datetime, frame: Frame) -> datetime:
+    """Return the deadline of ``spec``, which works its orders until then: what opens positions is done before a window.
+
+    Windows of single names are left to the broker's gate: the task has others to trade.
+    """
+    ahead = [r.starts_at for r in frame.restrictions if r.symbols is None and start < r.starts_at]
+    return min(deadline, *ahead) if spec.opens_positions and ahead else deadline
 
 
 def _recurring(
@@ -143,7 +157,7 @@ def _recurring(
         own = stage or stage_at(frame.stages, moment)
         if own is not None:
             name = occurrence_name(spec.name, moment)
-            until = min(following, own.span.ends_at)
+            until = _before_restrictions(spec, moment, min(following, own.span.ends_at), frame)
             found.append(_Placed(spec=spec, name=name, stage=own, at=moment, deadline=until))
     return found or "the exchange pauses at every moment of it"
 
@@ -249,9 +263,16 @@ def _planned(item: _Placed, needs: _Needs, frame: Frame) -> PlannedTask:
         day_type=spec.day_type,
         task_data={**({"symbols": list(names)} if spec.reports else {}), **_dated_data(spec.task_data, frame)},
         effects=spec.effects,
-        timeout_s=spec.timeout_s,
+        timeout_s=spec.timeout_s or _working_time(item),
         max_retries=spec.max_retries,
     )
+
+
+def _working_time(item: _Placed) -> float | None:
+    """Return the limit (seconds) of an attempt that works orders until its deadline; ``None``: the default's."""
+    if item.spec.effects is not Effects.ORDERS:
+        return None
+    return (item.deadline - item.at + WRAPPING_UP).total_seconds()
 
 
 def _dated_data(data: JsonObject, frame: Frame) -> dict[str, JsonValue]:

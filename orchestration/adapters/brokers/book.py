@@ -7,7 +7,7 @@ from typing import assert_never
 
 from orchestration.adapters.brokers.entries import VERSION, EntryKind, number, read_fill, read_order, text
 from orchestration.domain.errors import DefinitionError
-from orchestration.domain.orders import Fill, OrderState, OrderStatus
+from orchestration.domain.orders import Fill, Order, OrderState, OrderStatus, Side
 from orchestration.ports.ledger import LedgerEntry
 
 _AVERAGE = Decimal("0.000001")
@@ -69,7 +69,7 @@ class Book:
                 self._end(entry, OrderStatus.EXPIRED)
             case EntryKind.POSITION_SETTLED:
                 self.cash += number(entry.data, "cash")
-                del self.holdings[text(entry.data, "symbol")]
+                self._settle(entry)
             case kind:
                 assert_never(kind)
 
@@ -127,6 +127,41 @@ class Book:
         )
         if complete:
             del self.open[name]
+        self._hold(fill)
+
+    def _settle(self, entry: LedgerEntry) -> None:
+        """An expiry closes the position as an order of the exchange's would, so that the fills still explain the book.
+
+        Its id begins with ``expiry:``; it costs no commission, and its price may be zero.
+        """
+        symbol, quantity = text(entry.data, "symbol"), number(entry.data, "quantity")
+        price = number(entry.data, "price")
+        order = Order(
+            client_order_id=f"expiry:{symbol}:{entry.sequence}",
+            symbol=symbol,
+            side=Side.SELL if quantity > 0 else Side.BUY,
+            quantity=abs(quantity),
+        )
+        self.orders[order.client_order_id] = OrderState(
+            order=order,
+            status=OrderStatus.FILLED,
+            submitted_at=entry.at,
+            updated_at=entry.at,
+            filled_quantity=order.quantity,
+            average_price=price,
+            reason=text(entry.data, "reason"),
+        )
+        fill = Fill(
+            fill_id=f"{order.client_order_id}-1",
+            client_order_id=order.client_order_id,
+            symbol=symbol,
+            side=order.side,
+            quantity=order.quantity,
+            price=price,
+            commission=Decimal(0),
+            at=entry.at,
+        )
+        self.fills.append(fill)
         self._hold(fill)
 
     def _hold(self, fill: Fill) -> None:

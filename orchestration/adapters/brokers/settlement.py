@@ -62,8 +62,8 @@ async def _worth(instrument: Instrument, expires_on: date, market_data: MarketDa
         return None
     close, expired = bars[-1].close, f"expired on {expires_on}, settled in cash"
     if instrument.strike is None or instrument.right is None or not option:
-        return _Settlement(price=close, reason=f"{expired} at the last close, {close}")
+        return _Settlement(price=close, reason=f"{expired} at the last close, {close} on {bars[-1].date}")
     gain = close - instrument.strike if instrument.right is Right.CALL else instrument.strike - close
     worth = max(gain, Decimal(0))
-    how = f"{instrument.right} {instrument.strike}, {symbol} closed at {close}"
+    how = f"{instrument.right} {instrument.strike}, {symbol} closed at {close} on {bars[-1].date}"
     return _Settlement(price=worth, reason=f"{expired} at intrinsic value {worth}: {how}")

@@ -61,7 +61,9 @@ def translated(where: str, *, opening: bool = False, taken: str = "a row is ther
 def _translation(error: DBAPIError, where: str, *, opening: bool) -> OrchestrationError:
     code = getattr(error.orig, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & _PRIMARY
     if "no such table" in str(error.orig):
-        return DefinitionError(f"{where} has none of the tables that are needed; run: belltower db upgrade")
+        return DefinitionError(
+            f"{where} has none of the tables that are needed; open it with this Belltower once, which brings it up"
+        )
     advice = _ADVICE.get(code, "did not do what was asked; if that stays so, restore a backup")
     message = f"{where} {advice} ({error.orig})"
     return DefinitionError(message) if opening and code in _WRONG_FILE else StoreUnavailableError(message)

@@ -38,7 +38,7 @@ def _check(connection: Connection, where: str) -> None:
     version = _version(connection, where)
     if version != SCHEMA_VERSION:
         found = "is empty" if version is None else f"is of version {version}, older than this one's {SCHEMA_VERSION}"
-        raise DefinitionError(f"{where} {found}; run: belltower db upgrade")
+        raise DefinitionError(f"{where} {found}; open it with this Belltower once, which brings it up")
     damage = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check(1)")) if row[0] != "ok"]
     damage += [f"a row of {row[0]} has lost its run" for row in connection.execute(text("PRAGMA foreign_key_check"))]
     if damage:

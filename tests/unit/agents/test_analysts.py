@@ -1,5 +1,6 @@
 """The analysts and the economist."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -89,8 +90,21 @@ async def test_a_statement_is_measured_from_the_last_price_before_it(room: Room)
         tick = Tick(at=when - timedelta(minutes=1), price=Decimal(100), volume=1)
         room.market.ticks_of[symbol] = (tick,)
         room.market.prices[symbol] = Decimal(80)
+    room.market.quoted_at = when + timedelta(minutes=15)
     result = await room.ask("economist", "statement_analysis", statement_at=when.isoformat())
     assert (result["move"], result["verdict"]) == (-0.2, "sell_off")
+
+
+async def test_a_statement_after_the_last_price_is_not_judged(room: Room) -> None:
+    """London has closed when Washington speaks: the day's own move is no answer to the statement."""
+    when = datetime(2012, 12, 12, 17, 30, tzinfo=UTC)
+    for symbol in room.market.symbols:
+        room.market.prices[symbol] = Decimal(80)
+    result = await room.ask("economist", "statement_analysis", statement_at=when.isoformat())
+    assert (result["move"], result["verdict"]) == (None, "unknown")
+    unusable = result["unusable"]
+    assert isinstance(unusable, list)
+    assert len(unusable) == 3
 
 
 async def test_the_preview_tells_when_the_statement_came(room: Room) -> None:
@@ -157,6 +171,18 @@ OPTION = Instrument(
     underlying="UP",
     multiplier=Decimal(100),
 )
+
+
+async def test_what_expires_before_the_next_session_is_closed_in_this_one(room: Room) -> None:
+    """An option of a Saturday is worth closing on the Friday before: the day after is too late."""
+    saturday = replace(OPTION, expires_on=TODAY + timedelta(days=1))
+    room.market.history["UPCALL"] = bars("UPCALL", [5.0] * 30)
+    room.change(instruments={"UPCALL": saturday})
+    room.broker.give("UPCALL", 3, 5)
+    for following, said in (("2012-12-13", "Nothing expires."), ("2012-12-14", "Close UPCALL.")):
+        execution: JsonObject = {"session": str(TODAY), "next_session": following}
+        result = await room.ask("portfolio_manager", "close_expiring_positions", execution=execution)
+        assert result["conclusion"] == said
 
 
 async def test_with_shares_only_nothing_expires(room: Room) -> None:

@@ -154,3 +154,9 @@ async def test_maintenance_counts(room: Room) -> None:
     counted = [result[key] for key in ("orders", "fills", "rejected", "open_orders", "oldest_open_order")]
     assert counted == [3, 1, 1, 1, "open"]
     assert result["days_of_prices_left"] == {"DOWN": 9, "FLAT": 9, "UP": 9}
+
+
+async def test_fills_since_the_last_close_are_said_not_to_be_in_the_figures(room: Room) -> None:
+    room.broker.give("UP", 10, 100)
+    result = await room.ask("analytics_reporting", "performance_analysis")
+    assert str(result["conclusion"]).endswith("1 fills since the last close are not in it yet.")

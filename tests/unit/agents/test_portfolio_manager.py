@@ -1,9 +1,11 @@
 """The portfolio manager: targets, limits, trades; and the senior analyst's check of them."""
 
+from datetime import date
 from decimal import Decimal
 
 import pytest
 
+from orchestration.domain.bars import Instrument
 from orchestration.domain.desk import RiskLimits, Weighting
 from orchestration.domain.errors import DefinitionError
 from orchestration.domain.json_value import JsonObject, JsonValue
@@ -290,3 +292,29 @@ async def test_the_preview_says_how_much_to_keep(room: Room) -> None:
     room.broker.give("UP", 100, 100)
     result = await room.ask("portfolio_manager", "exposure_cut", {"fomc_preview": {"keep": 0.8}})
     assert bought(result) == {"UP": Decimal(-20)}
+
+
+async def test_after_the_daily_loss_nothing_is_bought_back(room: Room) -> None:
+    room.broker.book("UP", Side.BUY, Decimal(100), Decimal(500), "run1:execute_trades:UP:1.1M")
+    room.broker.book("UP", Side.SELL, Decimal(50), price(room, "UP"), "run1:exposure_cut_execution:UP:1.1M")
+    inputs: dict[str, JsonValue] = {"statement_analysis": {"move_in_sigmas": 0.1}}
+    result = await room.ask("portfolio_manager", "post_statement_adjustment", inputs)
+    assert (result["stance"], result["trades"]) == ("cut", [])
+    assert "nothing is bought" in str(result["conclusion"])
+
+
+async def test_nothing_is_opened_in_what_can_be_traded_for_the_last_time(room: Room) -> None:
+    room.change(instruments={"UP": Instrument(symbol="UP", expires_on=date(2012, 12, 12))})
+    result = await generate(room)
+    assert set(weights(result)) == {"DOWN", "FLAT"}
+    assert {"symbol": "UP", "reason": "expires on 2012-12-12"} in trades(result, "unusable")
+
+
+async def test_a_trade_that_makes_a_position_smaller_may_do_nothing_else(room: Room) -> None:
+    room.broker.give("DOWN", 100, 100)
+    result = await generate(room)
+    assert {(row["symbol"], row["reduce_only"]) for row in trades(result)} == {
+        ("DOWN", True),
+        ("FLAT", False),
+        ("UP", False),
+    }

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from agents.reconciliation import differences
 from orchestration.adapters.memory.ledger import MemoryLedger
 from orchestration.domain.bars import Instrument, Right
 from orchestration.domain.errors import DefinitionError, StoreUnavailableError
@@ -89,10 +90,14 @@ def option(right: Right, strike: int, underlying: str | None = "AAPL") -> Instru
 @pytest.mark.parametrize(
     ("instrument", "worth", "said"),
     [
-        (option(Right.CALL, 12), 2, "at intrinsic value 2: call 12, AAPL closed at 14"),
-        (option(Right.CALL, 15), 0, "at intrinsic value 0: call 15, AAPL closed at 14"),
-        (option(Right.PUT, 15), 1, "at intrinsic value 1: put 15, AAPL closed at 14"),
-        (Instrument(symbol="OPT", expires_on=date(2012, 12, 15), multiplier=Decimal(100)), 3, "at the last close, 3"),
+        (option(Right.CALL, 12), 2, "at intrinsic value 2: call 12, AAPL closed at 14 on 2012-12-14"),
+        (option(Right.CALL, 15), 0, "at intrinsic value 0: call 15, AAPL closed at 14 on 2012-12-14"),
+        (option(Right.PUT, 15), 1, "at intrinsic value 1: put 15, AAPL closed at 14 on 2012-12-14"),
+        (
+            Instrument(symbol="OPT", expires_on=date(2012, 12, 15), multiplier=Decimal(100)),
+            3,
+            "at the last close, 3 on 2012-12-14",
+        ),
     ],
 )
 async def test_what_expires_is_settled_in_cash_at_the_last_close_before_it(
@@ -115,6 +120,25 @@ async def test_what_expires_is_settled_in_cash_at_the_last_close_before_it(
     assert (entry.kind, entry.at) == ("position_settled", friday_close)
     assert entry.data["reason"] == f"expired on 2012-12-15, settled in cash {said}"
     assert (await (await room.broker()).account()).cash == account.cash
+
+
+@pytest.mark.parametrize(("side", "closing"), [(Side.BUY, Side.SELL), (Side.SELL, Side.BUY)])
+async def test_an_expiry_is_an_order_and_a_fill_so_that_the_fills_explain_the_book(side: Side, closing: Side) -> None:
+    closes = {"AAPL": {date(2012, 12, 14): "14"}, "OPT": {date(2012, 12, 14): "3"}}
+    room = Room(*DAY, others={"OPT": path((0, "2", 100), (1, "2", 100))}, closes=closes)
+    room.desk = replace(room.desk, short=True, instruments={"OPT": option(Right.CALL, 12)})
+    broker = await room.broker()
+    await broker.submit(order("a", side, quantity=2, symbol="OPT"))
+    room.clock.moment += timedelta(days=30)
+    for again in (False, True):
+        reading = await room.broker() if again else broker
+        *_, last = await reading.orders()
+        *_, fill = await reading.fills()
+        assert (last.order.side, last.status, last.average_price) == (closing, OrderStatus.FILLED, Decimal(2))
+        assert (fill.client_order_id, fill.at) == (last.order.client_order_id, CLOSE + timedelta(days=2))
+        assert str(last.reason).startswith("expired on 2012-12-15")
+        found = differences(room.desk, await reading.account(), await reading.fills(), await reading.orders())
+        assert found == []
 
 
 @pytest.mark.parametrize("underlying", ["AAPL", "GONE"])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from checks.planted import problems
+from checks.planted import problems, unsound_guards
 
 PATCH = """{guard}--- a/orchestration/sums.py
 +++ b/orchestration/sums.py
@@ -51,3 +51,13 @@ def test_a_planted_bug_is_caught_by_a_failing_guard_only(
         assert len(found) == 1
         assert message in found[0]
     assert (house / "orchestration" / "sums.py").read_text() == "def add(a, b):\n    return a + b\n"
+
+
+@pytest.mark.parametrize(("answer", "sound"), [(3, True), (4, False)])
+def test_a_guard_that_fails_without_the_bug_is_found_out(house: Path, answer: int, *, sound: bool) -> None:
+    (house / "tests" / "test_sums.py").write_text(
+        f"from orchestration.sums import add\n\ndef test_it_adds():\n    assert add(1, 2) == {answer}\n"
+    )
+    patch = house / "minus.patch"
+    patch.write_text(PATCH.format(guard="Guard: tests/test_sums.py::test_it_adds\n", before="a + b", after="a - b"))
+    assert (list(unsound_guards(house, [patch])) == []) is sound

@@ -72,7 +72,7 @@ def test_a_closed_day_has_one_kind_and_the_reason() -> None:
 
 def test_without_prices_a_warning_says_that_volatility_was_not_judged() -> None:
     found = kind(date(2012, 12, 11), volatility=None)
-    assert found.warnings == ("high_volatility was not judged: there are no prices up to the session before",)
+    assert found.warnings == ("high_volatility was not judged: too few prices are known up to the session before",)
 
 
 def test_each_file_that_does_not_know_the_date_is_named() -> None:

@@ -69,7 +69,7 @@ def test_every_field_is_read(tmp_path: Path) -> None:
     )  # fmt: skip
     assert read.fomc.before_statement == timedelta(minutes=30)
     assert read.fomc.press_conference == timedelta(minutes=45, seconds=30)
-    assert read.limit_scales == {"fomc": 0.25}
+    assert read.limit_scales == {"high_volatility": 0.5, "fomc": 0.25}
 
 
 @pytest.mark.parametrize("text", ["", "# nothing but words\n"])
@@ -116,6 +116,7 @@ def test_whoever_does_not_know_the_prices_takes_any_symbol() -> None:
         ("costs: {participation: 1.5}", "costs.participation: input should be less than or equal to 1"),
         ("days: {fomcs: {limit_scale: 1}}", "days.fomcs: input should be 'standard', 'fomc'"),
         ("days: {fomc: {limit_scale: 2}}", "days.fomc.limit_scale: input should be less than or equal to 1"),
+        ("days: {fomc: {limit_scale: 0}}", "days.fomc.limit_scale: input should be greater than or equal to 0.01"),
         ("[AAPL]", "input should be a valid dictionary"),
         ("cash: 1\ncash: 2", "line 2, column 1: 'cash' is given twice"),
         ("symbols: [AAPL", "line 1, column 15: "),

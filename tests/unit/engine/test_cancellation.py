@@ -118,6 +118,7 @@ def test_a_run_that_is_cancelled_before_its_start_never_starts_and_is_told_of() 
         run_id = await world.engine.create_workflow(staged(task("quick")))
         await world.clock.sleep_until(after(3))
         await world.engine.cancel(run_id, "changed my mind")
+        await world.clock.sleep_until(after(4))
         return await world.outcome(run_id, await world.engine.execute_workflow(run_id))
 
     out = simulated(main)

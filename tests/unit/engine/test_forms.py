@@ -151,7 +151,7 @@ def test_what_a_task_may_change_follows_from_who_does_it(given: dict[str, Any], 
 
 def test_a_task_type_of_a_plug_in_is_taken_to_have_effects() -> None:
     types = TaskTypes()
-    types["mine"] = Task  # type: ignore[assignment]  # its context may be any mapping, as 001 has it
+    types["mine"] = Task
     definition = read_definition(
         {"tasks": [{"type": "mine"}]},
         agents={},

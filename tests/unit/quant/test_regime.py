@@ -58,3 +58,9 @@ def test_a_market_without_noise_has_a_trend(drift: float, trend: float) -> None:
 
 def test_no_symbol_at_all_is_no_regime() -> None:
     assert read_regime({}).regime is Regime.UNKNOWN
+
+
+def test_a_newcomer_leaves_the_regime_of_the_others_known() -> None:
+    known = market(0.002, 0.004)
+    days = sorted(known["A"])[-5:]
+    assert read_regime({**known, "NEW": dict.fromkeys(days, 10.0)}).regime is Regime.RISING

@@ -56,13 +56,13 @@ def test_without_equity_there_are_no_shares() -> None:
 def test_the_day_began_before_its_fills_at_the_previous_closes() -> None:
     now = account(5000, A=50)
     start = start_of_day(
-        now, [fill(Side.BUY, 20, 95), fill(Side.SELL, 5, 10, "B")], {"A": Decimal(90), "B": Decimal(8)}
+        now, [fill(Side.BUY, 20, 95), fill(Side.SELL, 5, 10, "B")], {"A": Decimal(90), "B": Decimal(8)}, share
     )
     assert start == Decimal(5000) + 20 * 95 + 1 - 5 * 10 + 1 + 30 * 90 + 5 * 8
 
 
 def test_a_symbol_without_a_close_is_marked_at_its_average() -> None:
-    assert start_of_day(account(0, A=10), [], {}) == Decimal(900)
+    assert start_of_day(account(0, A=10), [], {}, share) == Decimal(900)
 
 
 def test_a_loss_is_positive() -> None:
@@ -143,6 +143,19 @@ def listed(symbol: str) -> Instrument:
 def test_an_option_expires_on_its_date_and_is_overdue_after_it(day: int, found: list[bool]) -> None:
     book = account(0, **{"A": 10, OPTION.symbol: 2})
     assert [e.overdue for e in expiring(book.positions, listed, date(2012, 12, day))] == found
+
+
+def test_the_start_of_a_day_counts_the_multiplier_of_what_was_closed_on_it() -> None:
+    sold = fill(Side.SELL, 2, 10, OPTION.symbol)
+    start = start_of_day(account(10_000 + 2 * 10 * 100 - 1), [sold], {OPTION.symbol: Decimal(12)}, listed)
+    assert start == Decimal(10_000) + 2 * 12 * 100
+
+
+def test_what_expires_between_two_sessions_is_traded_for_the_last_time_in_the_first() -> None:
+    """Until 2015 monthly options expired on the Saturday after the third Friday."""
+    book = account(0, **{OPTION.symbol: 2})
+    found = expiring(book.positions, listed, date(2012, 12, 20), until=date(2012, 12, 23))
+    assert [(e.overdue, e.expires_on) for e in found] == [(False, date(2012, 12, 21))]
 
 
 @pytest.mark.parametrize(("price", "at_risk"), [("504.99", True), ("495", True), ("494", False)])

@@ -94,6 +94,20 @@ def test_no_trade_becomes_more_than_twenty_orders() -> None:
     assert (len(made), sum(t.quantity for t in made), dropped) == (MOST_ORDERS, Decimal(100), ())
 
 
+def test_what_the_least_commission_would_eat_is_dropped_but_a_way_out_is_not() -> None:
+    """A desk with 1000 lost half of it in six weeks to a dollar a slice."""
+    book = account("950", A=(1, "50"))
+
+    def towards(weight: float) -> Sizing:
+        prices = {"A": Decimal(50)}
+        return size({"A": weight}, account=book, prices=prices, instrument=share, per_order=1.0, least=Decimal(100))
+
+    found = towards(0.1)
+    assert (found.trades, len(found.dropped)) == ((), 1)
+    assert "not worth its costs" in found.dropped[0].reason
+    assert len(towards(0.0).trades) == 1
+
+
 @given(st.floats(0, 1), cents, st.floats(0.06, 1))
 def test_orders_stay_under_their_limit_and_reach_the_target(weight: float, price: Decimal, per_order: float) -> None:
     book = account("1000000")

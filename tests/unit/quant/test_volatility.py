@@ -39,9 +39,18 @@ def test_two_names_that_move_against_each_other_make_a_calm_basket() -> None:
 
 
 def test_a_basket_looks_at_common_dates_only() -> None:
-    first = dict.fromkeys(DAYS[:10], 100.0)
-    second = {DAYS[0]: 100.0, DAYS[5]: 110.0, DAYS[20]: 50.0}
-    assert basket_returns({"A": first, "B": second}).tolist() == pytest.approx([math.log(1.1) / 2])
+    first = dict.fromkeys([*DAYS[:10], DAYS[20]], 100.0)
+    second = {DAYS[0]: 100.0, DAYS[5]: 110.0, DAYS[20]: 110.0}
+    assert basket_returns({"A": first, "B": second}, 2).tolist() == pytest.approx([math.log(1.1) / 2, 0])
+
+
+@pytest.mark.parametrize("other", [DAYS[-3:], DAYS[:-1]], ids=["too new", "dead"])
+def test_a_new_or_dead_name_does_not_hide_what_the_others_do(other: list[date]) -> None:
+    """FB's first sessions of May 2012 made the volatility of the whole desk unknown."""
+    moving = {day: 100.0 * 1.02 ** (n % 2) for n, day in enumerate(DAYS)}
+    alone = basket_volatility({"A": moving})
+    assert alone is not None
+    assert basket_volatility({"A": moving, "B": dict.fromkeys(other, 5.0)}) == alone
 
 
 @pytest.mark.parametrize("closes", [{}, {"A": {}}, {"A": {DAYS[0]: 1.0}, "B": {DAYS[1]: 1.0}}])

@@ -106,7 +106,7 @@ async def test_a_store_is_used_only_while_it_is_open(tmp_path: Path) -> None:
 
 async def test_a_store_without_tables_names_the_command_that_makes_them(tmp_path: Path) -> None:
     async with Database(f"sqlite:///{tmp_path}/belltower.db") as database:
-        with pytest.raises(DefinitionError, match="run: belltower db upgrade"):
+        with pytest.raises(DefinitionError, match="open it with this Belltower once"):
             await SqlRunStore(database).append([created("a")])
 
 

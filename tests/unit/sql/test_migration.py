@@ -179,7 +179,7 @@ async def test_the_database_of_another_program_is_left_alone(tmp_path: Path, sta
 
 async def test_a_check_of_a_store_without_tables_names_the_command(tmp_path: Path) -> None:
     async with Database(f"sqlite:///{tmp_path}/belltower.db") as database:
-        with pytest.raises(DefinitionError, match="is empty; run: belltower db upgrade"):
+        with pytest.raises(DefinitionError, match="is empty; open it with this Belltower once"):
             await check(database)
 
 
@@ -187,7 +187,7 @@ async def test_a_check_of_an_older_store_names_the_command(tmp_path: Path) -> No
     path = tmp_path / "belltower.db"
     change(path, migration._VERSION_TABLE)
     async with Database(f"sqlite:///{path}") as database:
-        with pytest.raises(DefinitionError, match=r"is of version 0000, older .* run: belltower db upgrade"):
+        with pytest.raises(DefinitionError, match=r"is of version 0000, older .* open it with this Belltower once"):
             await check(database)
 
 

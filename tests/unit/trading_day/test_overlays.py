@@ -68,7 +68,7 @@ def test_kinds_combine() -> None:
     day = merged(None, DayType.MONTHLY_EXPIRATION, DayType.QUARTERLY_EXPIRATION, DayType.HIGH_VOLATILITY)
     assert task(day, "expiration_review").task_data == {"quarterly": True}
     assert task(day, "risk_monitoring").every == timedelta(minutes=2)
-    assert task(day, "generate_trades").task_data == {"limit_scale": 0.5}
+    assert task(day, "generate_trades").opens_positions
 
 
 def test_a_user_s_file_adds_changes_and_takes_away(tmp_path: Path) -> None:

@@ -214,16 +214,37 @@ def test_expiring_positions_are_closed_before_the_last_hour_and_pins_watched_to_
     assert "pin_risk_check@20:00Z" in names(day, "close")
 
 
-def test_high_volatility_scales_limits_and_tightens_the_watch(plan: Plan) -> None:
+def test_high_volatility_tightens_the_watch_and_leaves_the_limits_to_the_desk(plan: Plan) -> None:
     day = plan(volatility=0.6)
     assert day.day_types == ("high_volatility",)
-    assert task(day, "generate_trades").task_data == {"limit_scale": 0.5}
+    assert all("limit_scale" not in planned.task_data for planned in day.tasks)
     assert task(day, "risk_execution@15:32Z").dependencies == ("risk_monitoring@15:32Z",)
+
+
+def test_whoever_works_orders_has_until_the_deadline_and_a_minute_more(plan: Plan) -> None:
+    day = plan(date(2012, 12, 12))
+    working = [t for t in day.tasks if t.task_type == "execute_trades"]
+    stages = {stage.name: stage.starts_at for stage in day.stages}
+    for planned in working:
+        start = planned.starts_at or stages["market_open"]
+        assert planned.timeout_s == (planned.deadline - start).total_seconds() + 60
+
+
+def test_what_opens_positions_is_done_before_a_window_and_what_reduces_goes_on(plan: Plan) -> None:
+    day = plan(date(2012, 12, 12))  # no new orders from 17:15
+    assert task(day, "rebalance_execution@17:00Z").deadline == at("17:15", day.date)
+    assert task(day, "rebalance_execution@16:00Z").deadline == at("17:00", day.date)
+    assert task(day, "risk_execution@17:10Z").deadline == at("17:15", day.date)
+    assert task(day, "risk_execution@17:15Z").deadline == at("17:20", day.date)
+
+
+def test_rebalancing_waits_for_what_the_risk_asked_for(plan: Plan) -> None:
+    assert task(plan(), "rebalance@16:00Z").dependencies == ("risk_execution@16:00Z",)
 
 
 def test_volatility_that_nobody_knows_is_a_warning(plan: Plan) -> None:
     day = plan(volatility=None)
-    assert day.warnings == ("high_volatility was not judged: there are no prices up to the session before",)
+    assert day.warnings == ("high_volatility was not judged: too few prices are known up to the session before",)
 
 
 REPORTS = EarningsSchedule(
@@ -393,7 +414,7 @@ def test_a_plan_as_a_definition_leaves_out_what_is_not_said(plan: Plan) -> None:
         "deadline": "2012-12-11T14:30:00Z",
     }
     orders = next(task for task in stages["market_open"]["tasks"] if task["name"] == "execute_trades")
-    assert (orders["effects"], orders["timeout"]) == ("orders", 3300)
+    assert (orders["effects"], orders["deadline"]) == ("orders", "2012-12-11T15:25:00Z")
     assert plan().to_definition()["name"] == "XNYS 2012-12-11"
 
 

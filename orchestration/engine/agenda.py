@@ -1,0 +1,45 @@
+"""What falls due in a run, and when."""
+
+from datetime import datetime
+from enum import StrEnum
+from heapq import heappop, heappush
+
+
+class Timer(StrEnum):
+    """What falls due; at one moment in this order."""
+
+    ANNOUNCEMENT = "a"
+    ATTEMPT_LIMIT = "b"
+    STOP_GRACE = "c"
+    STAGE_LIMIT = "d"
+    RUN_LIMIT = "e"
+    DEADLINE = "f"
+    STAGE_START = "g"
+    TASK_START = "h"
+    RETRY = "i"
+
+
+class Agenda:
+    """Moments in order; adding and taking are O(log n).
+
+    Nothing is crossed out: whoever takes a thing looks whether it still matters.
+    """
+
+    def __init__(self) -> None:
+        self._due: list[tuple[datetime, Timer, int, str]] = []
+
+    @property
+    def next_due(self) -> datetime | None:
+        """When the next thing falls due; ``None``: nothing is dated."""
+        return self._due[0][0] if self._due else None
+
+    def add(self, when: datetime, timer: Timer, name: str = "", number: int = 0) -> None:
+        """Let ``timer`` fall due ``when``; ``name`` and ``number`` say for whom."""
+        heappush(self._due, (when, timer, number, name))
+
+    def take(self, now: datetime) -> tuple[Timer, int, str] | None:
+        """Remove and return the first thing that is due by ``now``: timer, number, name."""
+        if not self._due or self._due[0][0] > now:
+            return None
+        _, timer, number, name = heappop(self._due)
+        return timer, number, name
