@@ -8,7 +8,7 @@ PYTEST_ARGS ?=
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
-.PHONY: demo test check bench planted lock clean
+.PHONY: demo test check bench planted containers observability reliability lock clean
 .DELETE_ON_ERROR:
 
 demo: .venv/.installed ## simulate 2012-12-12, an FOMC day, and write its report
@@ -32,6 +32,18 @@ bench: .venv/.installed ## measure; prints a table and writes build/bench.json
 
 planted: .venv/.installed ## plant each known bug in a copy and see the test that guards against it fail
 	$(BIN)/python -m checks.planted
+
+containers: .venv/.installed ## build the image on a real engine and watch it (root; QUICK=1: build and one day)
+	@mkdir -p $(BUILD)
+	checks/containers.sh
+
+observability: .venv/.installed ## a real Prometheus over a simulated day: every panel, every rule (QUICK=1: no daemon)
+	@mkdir -p $(BUILD)
+	$(BIN)/python -m checks.observability
+
+reliability: .venv/.installed ## the daemon as a real process: signals, clock jumps, load (QUICK=1: two minutes' worth)
+	@mkdir -p $(BUILD)
+	$(BIN)/python -m checks.reliability
 
 lock: ## write requirements.lock anew: names, versions and hashes of everything, tools included
 	@mkdir -p $(BUILD)

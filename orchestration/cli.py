@@ -3,6 +3,7 @@
 Exit code 0: done; 1: it ran and failed; 2: the request was wrong, with one line on standard error.
 """
 
+import asyncio
 import sys
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
@@ -15,9 +16,11 @@ import typer
 from rich.console import Console
 
 from orchestration.config import TradingConfig
-from orchestration.domain.errors import DefinitionError, OrchestrationError
+from orchestration.domain.errors import DaemonUnreachableError, DefinitionError, OrchestrationError
+from orchestration.domain.halts import HaltLevel
 from orchestration.domain.json_value import JsonValue
 from orchestration.system.clock import WallClock
+from orchestration.system.signals import stop_signals, stopped_early
 from orchestration.telemetry.logs import configure_logs
 
 app = typer.Typer(
@@ -27,6 +30,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+runs = typer.Typer(help="What the running desk has run.", no_args_is_help=True)
+app.add_typer(runs, name="runs")
 
 DEFAULT_SEED = 1
 LONGEST_RANGE = timedelta(days=366 * 5)
@@ -118,6 +124,117 @@ def simulate(
         print_summary(console, summary)
     if any(day["status"] not in {"completed", "market_closed"} for day in summary["days"]):
         raise typer.Exit(1)
+
+
+@app.command()
+def run(home: Home = None, calendar: Calendar = None) -> None:
+    """Run the desk, day after day, until it is told to stop."""
+    stopped_early(lambda: sys.exit(0))
+    config = _settings(home=home, calendar=calendar)
+    configure_logs(config.log_level, mode=config.mode, clock=WallClock())
+    from orchestration.controller import OrchestrationController
+
+    async def live() -> None:
+        controller = OrchestrationController(config)
+        with stop_signals(controller.request_stop):
+            await controller.run()
+
+    asyncio.run(live())
+
+
+@app.command()
+def status(home: Home = None, as_json: AsJson = False) -> None:
+    """Say how the running desk is."""
+    from orchestration.client.client import ask
+
+    config = _settings(home=home)
+    found = ask(config.home, lambda desk: desk.status())
+    if as_json:
+        _print_json(found.model_dump(mode="json"))
+        return
+    ready = ask(config.home, lambda desk: desk.ready())
+    agents, engine, statistics = found.agents, found.workflow_engine, found.statistics
+    lines = [
+        f"ready      {'yes' if ready.ready else 'no: ' + '; '.join(ready.reasons)}",
+        f"halt       {'none' if found.halt is None else f'{found.halt.level}: {found.halt.reason}'}",
+        f"up         {timedelta(seconds=round(found.uptime_seconds))}, since {found.startup_time}",
+        f"agents     {agents.healthy} of {agents.total} healthy",
+        f"runs       {engine.active_executions} active, {engine.completed_executions} done",
+        f"tasks      {statistics.total_tasks_completed} completed",
+    ]
+    typer.echo("\n".join(lines))
+
+
+@app.command()
+def halt(
+    reason: Annotated[str, typer.Option(help="Why, for whoever looks at it next.")],
+    level: Annotated[str, typer.Option(help="no_new_orders, close_only, cancel_all or flatten.")] = "no_new_orders",
+    home: Home = None,
+) -> None:
+    """Stop trading, at once and over restarts, until `resume`; also when no desk runs."""
+    from orchestration.client.client import ask
+    from orchestration.wiring import halt_in_store
+
+    config, wanted = _settings(home=home), HaltLevel.parse(level)
+    try:
+        ask(config.home, lambda desk: desk.halt(wanted, reason))
+        typer.echo(f"halted: {wanted}")
+    except DaemonUnreachableError:
+        asyncio.run(halt_in_store(config, wanted, reason))
+        typer.echo(f"no desk runs here; it will be halted when one starts: {wanted}")
+
+
+@app.command()
+def resume(
+    reason: Annotated[str, typer.Option(help="Why it is safe again.")],
+    home: Home = None,
+) -> None:
+    """Lift the halt."""
+    from orchestration.client.client import ask
+    from orchestration.wiring import resume_in_store
+
+    config = _settings(home=home)
+    try:
+        ask(config.home, lambda desk: desk.resume(reason))
+    except DaemonUnreachableError:
+        asyncio.run(resume_in_store(config, reason))
+    typer.echo("resumed")
+
+
+@runs.command("list")
+def runs_list(limit: Annotated[int, typer.Option(min=1, max=1000)] = 20, home: Home = None) -> None:
+    """The newest runs of the running desk, newest first."""
+    from orchestration.client.client import ask
+
+    for row in ask(_settings(home=home).home, lambda desk: desk.executions(limit=limit)):
+        typer.echo(f"{row.id}  {row.status:11}  {row.created_at:%Y-%m-%d %H:%M:%SZ}  {row.name}")
+
+
+@runs.command("show")
+def runs_show(execution_id: str, home: Home = None) -> None:
+    """One run as JSON: its status, stages and tasks."""
+    from orchestration.client.client import ask
+
+    found = ask(_settings(home=home).home, lambda desk: desk.execution(execution_id))
+    _print_json(found.model_dump(mode="json"))
+
+
+@runs.command("events")
+def runs_events(execution_id: str, home: Home = None) -> None:
+    """The journal of one run, one JSON line an event."""
+    from orchestration.client.client import ask
+
+    for event in ask(_settings(home=home).home, lambda desk: desk.events(execution_id)):
+        typer.echo(event.model_dump_json())
+
+
+@runs.command("cancel")
+def runs_cancel(execution_id: str, reason: Annotated[str, typer.Option(help="Why.")], home: Home = None) -> None:
+    """End a run."""
+    from orchestration.client.client import ask
+
+    ask(_settings(home=home).home, lambda desk: desk.cancel(execution_id, reason))
+    typer.echo("cancelled")
 
 
 def main() -> None:

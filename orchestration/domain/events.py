@@ -86,7 +86,10 @@ class AgentErrorEvent(RunEvent):
 
 
 class MarketEvent(RunEvent):
-    """`MARKET_EVENT`: ``kind`` is ``open``, ``close``, ``early_close_ahead``, ``fomc_statement`` or ``expiration``."""
+    """`MARKET_EVENT`: ``kind`` is ``open``, ``close``, ``early_close_ahead``, ``fomc_statement`` or ``expiration``.
+
+    Between runs (then without an execution) also ``next_session`` and ``plan_changed``, in a day ``high_volatility``.
+    """
 
     kind: str
     details: JsonObject

@@ -63,7 +63,13 @@ def test_a_wilder_day_names_its_kind_the_new_task_and_the_tighter_rhythm() -> No
     assert "day types: high_volatility instead of standard" in lines
     assert any(line.startswith("task high_volatility_assessment: new, from the start of its stage") for line in lines)
     assert any(line.startswith("task risk_monitoring: every 2 min") for line in lines)
-    assert "task generate_trades: its details are different" in lines
+
+
+def test_another_detail_of_a_task_names_the_task() -> None:
+    first = PLAN.stages[0]
+    tasks = (replace(first.tasks[0], task_data={"depth": 2}), *first.tasks[1:])
+    other = replace(PLAN, stages=(replace(first, tasks=tasks), *PLAN.stages[1:]))
+    assert difference(PLAN, other) == ("task data_collection: its details are different",)
 
 
 def test_prices_that_are_gone_name_what_is_left_out_and_the_warning() -> None:
