@@ -1,7 +1,7 @@
 """What ``make observability`` lets a real Prometheus read: a simulated day as it goes, and every trouble at once."""
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +14,6 @@ from orchestration.days.day_types import DayType
 from orchestration.domain.events import OrchestrationEvent
 from orchestration.domain.halts import Halt, HaltLevel
 from orchestration.domain.health import Health, Readiness
-from orchestration.domain.records import Record, RecordKind
 from orchestration.telemetry.alerting import AlertOutcome
 from orchestration.telemetry.health_board import HealthBoard
 from orchestration.telemetry.metrics import CLOSED, CONTENT_TYPE, EVENT_BUS, Metrics
@@ -86,9 +85,6 @@ def tell_day(metrics: Metrics, clock: ManualClock, *, lasts_s: float) -> Mapping
                     await metrics(event, data)
                     if event is OrchestrationEvent.STAGE_STARTED:
                         metrics.set_phase(data["stage"])
-                    if event is OrchestrationEvent.TASK_STARTED:
-                        records = await desk.run_store.records(data["execution_id"])
-                        metrics.observe_queue_wait(_waited_s(records, data["task"]))
                     await _look(desk, metrics, board)
                     pause.wait(pace_s)
 
@@ -132,11 +128,3 @@ async def tell_every_trouble(metrics: Metrics) -> None:
     metrics.set_next_bell(_MIDNIGHT - timedelta(minutes=1))
     for _ in range(100):
         metrics.observe_loop_lag(2.0)
-
-
-def _waited_s(records: Sequence[Record], task: str) -> float:
-    """How long ``task`` stood in the queue before its latest start, by the journal."""
-    mine = [one for one in records if one.task == task]
-    started = max(one.at for one in mine if one.kind is RecordKind.TASK_STARTED)
-    queued = [one.at for one in mine if one.kind is RecordKind.TASK_QUEUED]
-    return (started - max(queued, default=started)).total_seconds()

@@ -33,6 +33,7 @@ from orchestration.adapters.sql.migration import upgrade
 from orchestration.adapters.sql.run_store import SqlRunStore
 from orchestration.adapters.sql.token_store import SqlTokenStore
 from orchestration.config import TradingConfig
+from orchestration.domain.events import OrchestrationEvent
 from orchestration.domain.halts import Halt, HaltLevel
 from orchestration.domain.restrictions import Restriction
 from orchestration.engine.engine import WorkflowEngine
@@ -55,6 +56,7 @@ from workflows.daily_trading import DailyTradingWorkflow
 from workflows.day_loop import DayLoop
 from workflows.desk_files.calendar_overrides import read_calendar_overrides
 from workflows.desk_files.desk import DeskFile, read_desk
+from workflows.trading_day.day_plan import iso
 from workflows.trading_day.overlays import Overlays, load_overlays
 
 T = TypeVar("T")
@@ -149,6 +151,7 @@ async def simulated_desk(
             market_data=market,
             restrictions=restrictions,
             instrument=desk.desk.instrument,
+            scale=lambda: min((daily.limit_scale for daily in days), default=1.0),
         )
         agents = build_agents(
             market_data=market,
@@ -219,17 +222,22 @@ async def live_desk(
     store can't be opened.
     """
     calendar = LiveCalendar(await asyncio.to_thread(open_desk_calendar, config))
+    holder: list[LiveParts] = []
+
+    def price_trouble(message: str) -> None:
+        if holder:
+            alert = {"source": "prices", "message": message, "at": iso(clock.now())}
+            holder[0].engine.publish(OrchestrationEvent.SYSTEM_ALERT, alert)
+
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database(f"sqlite:///{config.home / 'belltower.db'}"))
         await upgrade(database)
         run_store = SqlRunStore(database)
-        problems: list[str] = []
-        market = await asyncio.to_thread(open_live_prices, config, calendar, clock, LIVE_SEED, report=problems.append)
+        market = await asyncio.to_thread(open_live_prices, config, calendar, clock, LIVE_SEED, report=price_trouble)
         desk = read_desk(config.home, symbols=config.symbols, available=market.symbols)
         inner = await PaperBroker.open(
             ledger=SqlLedger(database), market_data=market, calendar=calendar, clock=clock, desk=desk.desk
         )
-        holder: list[LiveParts] = []
         gate = GatedBroker(
             inner,
             clock=clock,
@@ -238,6 +246,7 @@ async def live_desk(
             restrictions=lambda: holder[0].daily.restrictions if holder else (),
             instrument=desk.desk.instrument,
             halt=lambda: switch.current,
+            scale=lambda: holder[0].daily.limit_scale if holder else 1.0,
         )
         switch = await HaltSwitch.open(store=SqlHaltStore(database), gate=gate, clock=clock)
         agents = build_agents(

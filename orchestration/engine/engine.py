@@ -210,6 +210,10 @@ class WorkflowEngine:
 
     async def emit_event(self, event: OrchestrationEvent, data: Mapping[str, Any]) -> None:
         """Give ``event`` to its handlers and return at once."""
+        self.publish(event, data)
+
+    def publish(self, event: OrchestrationEvent, data: Mapping[str, Any]) -> None:
+        """`emit_event` for those who can't await; in the thread of the loop."""
         self._bus.publish(event, data)
 
     async def interrupt_unfinished(self) -> tuple[str, ...]:

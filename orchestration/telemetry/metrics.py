@@ -243,11 +243,6 @@ class Metrics:
     # -- what the parts tell
 
     @_if_enabled
-    def observe_queue_wait(self, seconds: float) -> None:
-        """A task waited so long for its turn. Events that carry ``queue_wait_s`` are counted without this."""
-        self._queue_waits.observe(seconds)
-
-    @_if_enabled
     def observe_loop_lag(self, seconds: float) -> None:
         """The event loop answered so late."""
         self._lag.set(seconds)

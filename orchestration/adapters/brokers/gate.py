@@ -33,7 +33,8 @@ class GatedBroker:
     What is refused comes back as rejected, with the reason, and never reaches ``inner``; the same id sent again is
     judged anew. An id that ``inner`` knows is a repeat and passes. Limits count open orders as if they had filled;
     what only reduces a position passes all limits and restrictions. ``instrument`` tells a symbol's multiplier,
-    ``halt`` the halt that holds; it is asked again at the last moment before an order goes out.
+    ``halt`` the halt that holds, asked again at the last moment before an order goes out, and ``scale`` what the limits
+    are multiplied by now.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class GatedBroker:
         restrictions: Callable[[], Sequence[Restriction]],
         instrument: Callable[[str], Instrument] = _plain_share,
         halt: Callable[[], Halt | None] = _no_halt,
+        scale: Callable[[], float] = lambda: 1.0,
     ) -> None:
         self._inner = inner
         self._clock = clock
@@ -54,6 +56,7 @@ class GatedBroker:
         self._restrictions = restrictions
         self._instrument = instrument
         self._halt = halt
+        self._scale = scale
         self._refused: dict[str, OrderState] = {}
         self._lock = asyncio.Lock()
 
@@ -147,10 +150,11 @@ class GatedBroker:
             exposures[state.order.symbol] += _signed(state) * last * self._multiplier(state.order.symbol)
         notional = order.quantity * price * self._multiplier(order.symbol)
         exposures[order.symbol] += order.side.sign * notional
+        scale = self._scale()
         checks = (
-            ("per_order", "this order", notional, self._limits.per_order),
-            ("per_name", order.symbol, abs(exposures[order.symbol]), self._limits.per_name),
-            ("gross", "gross exposure", sum(map(abs, exposures.values()), Decimal(0)), self._limits.gross),
+            ("per_order", "this order", notional, self._limits.per_order * scale),
+            ("per_name", order.symbol, abs(exposures[order.symbol]), self._limits.per_name * scale),
+            ("gross", "gross exposure", sum(map(abs, exposures.values()), Decimal(0)), self._limits.gross * scale),
         )
         for limit, what, amount, share in checks:
             if amount > equity * Decimal(str(share)):

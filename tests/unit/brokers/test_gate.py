@@ -29,6 +29,7 @@ class Gate:
         self.room = Room(*DAY, others=others)
         self.limits = limits
         self.restrictions: Sequence[Restriction] = ()
+        self.scale = 1.0
 
     async def open(self) -> tuple[GatedBroker, PaperBroker]:
         inner = await self.room.broker()
@@ -39,6 +40,7 @@ class Gate:
             market_data=self.room.market,
             restrictions=lambda: self.restrictions,
             instrument=self.room.desk.instrument,
+            scale=lambda: self.scale,
         )
         return gated, inner
 
@@ -119,6 +121,15 @@ async def test_without_a_usable_price_nothing_passes(symbol: str) -> None:
     state = await gated.submit(order("a", symbol=symbol))
     assert state.reason == f"{symbol} has no usable price"
     assert await inner.orders() == ()
+
+
+async def test_the_limits_are_multiplied_by_what_the_day_says_now() -> None:
+    gate = Gate()
+    gated, _ = await gate.open()
+    gate.scale = 0.5
+    state = await gated.submit(order("a", quantity=51))
+    assert state.reason == "per_order limit: this order would be 5.1% of equity, 5.0% is allowed"
+    assert (await gated.submit(order("b", quantity=50))).status is OrderStatus.ACCEPTED
 
 
 async def test_an_order_above_its_share_of_equity_is_refused() -> None:

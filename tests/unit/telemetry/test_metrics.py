@@ -22,7 +22,6 @@ from orchestration.domain.events import OrchestrationEvent
 from orchestration.domain.halts import Halt, HaltLevel
 from orchestration.domain.health import Health
 from orchestration.domain.orders import Order, OrderState, OrderStatus, Side
-from orchestration.domain.records import RecordKind
 from orchestration.telemetry.alerting import AlertOutcome
 from orchestration.telemetry.health_board import HealthBoard
 from orchestration.telemetry.metrics import CONTENT_TYPE, MOST_VALUES, PHASES, Metrics
@@ -80,12 +79,6 @@ def after_a_day() -> tuple[Metrics, dict[str, Any]]:
             assert plan.session is not None
             await desk.clock.sleep_until(plan.span.starts_at)
             result = await desk.daily.run_day(plan)
-            queued: dict[str | None, datetime] = {}
-            for record in await desk.run_store.records(result["execution_id"]):
-                if record.kind is RecordKind.TASK_QUEUED:
-                    queued[record.task] = record.at
-                elif record.kind is RecordKind.TASK_STARTED:
-                    metrics.observe_queue_wait((record.at - queued[record.task]).total_seconds())
             metrics.observe_orders(await desk.broker.orders())
             metrics.set_equity((await desk.broker.account()).equity)
             metrics.set_day_types(DayType(name) for name in plan.day_types)
@@ -382,7 +375,6 @@ def test_switched_off_nothing_is_collected() -> None:
     data: Mapping[str, Any] = task("completed", duration_s=1)
     for event in EVENT:
         feed(metrics, event, **data)
-    metrics.observe_queue_wait(1)
     metrics.set_equity(Decimal(1))
     metrics.set_phase("close")
     assert metrics.render() == b""
