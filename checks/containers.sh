@@ -226,6 +226,26 @@ if [ "$(answers -H "Authorization: Bearer $token" "$door/health/components")" !=
 fi
 tried doors 5 0 0
 
+desk() { timeout 30 "$DOCKER" exec daemon belltower "$@"; }
+
+# says WORDS COMMAND...: what belltower prints has these words
+says() {
+    local words=$1 said
+    shift
+    if ! said=$(desk "$@" 2>&1) || ! grep -qE "$words" <<<"$said"; then fail "belltower $*: $said"; fi
+}
+
+step "the daemon: its operator"
+says "^ready +yes" status
+says "^halted: close_only" halt --level close_only --reason "a try"
+says "^halt +close_only: a try" status
+says "" runs list
+if timeout 60 "$DOCKER" run --rm --network none "${HARDENED[@]}" --volume daemon:/var/lib/belltower $IMAGE run \
+    2>"$D/second"; then fail "two daemons run in one home"; fi
+if [ "$(wc -l <"$D/second")" != 1 ]; then cat "$D/second" >&2; fail "a second daemon says more than a line"; fi
+cat "$D/second"
+tried operator 5 0 0
+
 step "the daemon: SIGTERM, a kill, and each time a next start on the same home"
 until_stopped daemon
 d start daemon >/dev/null
@@ -233,14 +253,19 @@ until_health daemon healthy 60
 d kill daemon >/dev/null
 d start daemon >/dev/null
 until_health daemon healthy 60
+says "^halt +close_only: a try" status
+says "^resumed" resume --reason "the try is over"
+says "^halt +none" status
+until_stopped daemon
+d start daemon >/dev/null
 until_stopped daemon
 if [ "$(d inspect --format '{{.State.OOMKilled}}' daemon)" != false ]; then fail "the daemon ran out of memory"; fi
-tried "stops and starts" 4 0 0
+tried "stops and starts" 8 0 0
 d rm daemon >/dev/null
 
 step "the daemon, by compose.yaml"
 compose() {
-    env BELLTOWER_IMAGE=$IMAGE BELLTOWER_SECRETS="$D/secrets" BELLTOWER_PUBLISHED_PORT=0 \
+    env DESK_IMAGE=$IMAGE DESK_SECRETS="$D/secrets" DESK_PUBLISHED_PORT=0 \
         timeout 120 docker-compose --file deploy/docker/compose.yaml "$@"
 }
 compose config --quiet

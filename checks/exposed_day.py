@@ -91,6 +91,9 @@ def tell_day(metrics: Metrics, clock: ManualClock, *, lasts_s: float) -> Mapping
                 await desk.engine.register_event_handler(None, follow)
                 await desk.clock.sleep_until(_MIDNIGHT if plan.span is None else plan.span.starts_at)
                 result = await desk.daily.run_day(plan, desk.daily.surprises)
+                await desk.clock.sleep_until(
+                    desk.clock.now() + timedelta(seconds=1)
+                )  # the last events reach their handlers
                 metrics.set_phase(CLOSED)
                 await _look(desk, metrics, board)
                 return result

@@ -14,13 +14,23 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from checks.exposed_day import exposed, new_metrics, tell_day, tell_every_trouble
-from checks.real_prometheus import NotFoundError, Prometheus, free_port, install, prometheus, tool, waited_for
+from checks.real_prometheus import (
+    NotFoundError,
+    Prometheus,
+    clock_from,
+    free_port,
+    install,
+    prometheus,
+    tool,
+    waited_for,
+)
 
 ROOT = Path(__file__).parents[1]
 PROMETHEUS = ROOT / "deploy" / "prometheus"
@@ -30,6 +40,8 @@ TOKEN = "only-for-this-check-" + 20 * "x"
 
 VARIABLES = {"$__rate_interval": "1m", "$__range": "5m", "$__interval": "15s", "$instance": ".+"}
 """What Grafana would put for its variables; a panel with another one fails, since Prometheus refuses it."""
+BEFORE_THE_OPEN = datetime(2012, 12, 12, 14, tzinfo=UTC)
+"""When the daemon is started: the desk's morning, so that it has work."""
 SEVERITIES = {"critical", "warning"}
 _SELECTOR = re.compile(r"\b(?:belltower_\w+|process_\w+|up)\b(?:\{[^}]*\})?")
 
@@ -199,7 +211,7 @@ def check_metrics(findings: Findings, server: Prometheus, rendered: str) -> None
 
 @contextmanager
 def daemon(home: Path, port: int, token_file: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """``belltower run`` in ``home``; stopped by SIGTERM."""
+    """``belltower run`` in ``home``, on the morning of a session; stopped by SIGTERM."""
     ours = {
         "BELLTOWER_HOME": str(home),
         "BELLTOWER_PORT": str(port),
@@ -208,7 +220,7 @@ def daemon(home: Path, port: int, token_file: Path) -> Iterator[subprocess.Popen
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "orchestration", "run"],
-            env=os.environ | ours,
+            env={**os.environ, **ours, **clock_from(BEFORE_THE_OPEN)},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -224,22 +236,22 @@ def daemon(home: Path, port: int, token_file: Path) -> Iterator[subprocess.Popen
 
 
 def check_daemon(findings: Findings, folder: Path, expected: str) -> None:
-    """The daemon itself is scraped, with its token, and tells of everything that it should."""
+    """The daemon itself is scraped, with its token, while it works, and tells of everything that it should."""
     home, token_file, port = folder / "home", folder / "daemon-token", free_port()
     home.mkdir()
     token_file.write_text(f"{TOKEN}\n", encoding="utf-8")
     names = sorted(set(re.findall(r"^# TYPE (belltower_\S+)", expected, re.MULTILINE)))
     histograms = set(re.findall(r"^# TYPE (\S+) histogram$", expected, re.MULTILINE))
-    # no task may have run yet, and then nothing is known of tasks
-    later = {name for name in names if name.startswith(("belltower_task", "belltower_agent_errors"))}
     try:
         with daemon(home, port, token_file) as process, prometheus(PROMETHEUS, folder / "2", TOKEN, [port]) as server:
             waited_for(lambda: server.up(port), 60, "the daemon is scraped")
             waited_for(lambda: server.ask("belltower_ready == 1"), 60, "the daemon is ready")
+            waited_for(lambda: server.ask('belltower_tasks_total{outcome="completed"} > 0'), 60, "a task is done")
             for name in names:
-                series = f"{name}_count" if name in histograms else name
-                missing = name not in later and not server.ask(series)
+                missing = not server.ask(f"{name}_count" if name in histograms else name)
                 findings.tried("daemon's metric", f"the daemon says nothing of {name}" if missing else None)
+            waits = server.ask("belltower_task_queue_wait_seconds_count > 0")
+            findings.tried("daemon's metric", None if waits else "no task of the daemon says how long it was queued")
     except NotFoundError as error:
         raise NotFoundError(f"{error}; the daemon said: {_end_of(home / 'log')}") from error
     code = process.returncode

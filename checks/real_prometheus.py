@@ -12,6 +12,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -118,16 +119,33 @@ def tool(*command: str) -> str:
 
 
 def install() -> None:
-    """Make sure that Prometheus is here; as root on Debian it is installed."""
-    if shutil.which("prometheus") and shutil.which("promtool"):
+    """Make sure that Prometheus and libfaketime are here; as root on Debian they are installed."""
+    missing = [] if shutil.which("prometheus") and shutil.which("promtool") else ["prometheus"]
+    missing += [] if _faketime() else ["libfaketime"]
+    if not missing:
         return
+    packages = " ".join(missing)
     if os.geteuid() or not shutil.which("apt-get"):
-        raise NotFoundError("prometheus and promtool are missing: install them (Debian: apt-get install prometheus)")
+        raise NotFoundError(f"missing here: {packages}; install them (Debian: apt-get install {packages})")
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "prometheus"]):
+    for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *missing]):
         subprocess.run(  # noqa: S603 (our own words)
             [str(shutil.which("apt-get")), *words], check=True, stdout=subprocess.DEVNULL, env=environment, timeout=600
         )
+
+
+def clock_from(start: datetime) -> Mapping[str, str]:
+    """The environment of a process whose wall clock says ``start`` (UTC) when it begins, and goes on from there."""
+    return {
+        "LD_PRELOAD": str(_faketime()),
+        "TZ": "UTC",
+        "FAKETIME": f"@{start:%Y-%m-%d %H:%M:%S}",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+
+def _faketime() -> Path | None:
+    return next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
 
 
 def free_port() -> int:

@@ -1,5 +1,12 @@
 """``python -m orchestration`` is ``belltower``."""
 
+import sys
+
+from orchestration.system.signals import stopped_early
+
+if sys.argv[1:2] == ["run"]:
+    stopped_early()  # before the imports below, which take a while
+
 from orchestration.cli import main
 
 if __name__ == "__main__":

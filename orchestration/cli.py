@@ -129,7 +129,7 @@ def simulate(
 @app.command()
 def run(home: Home = None, calendar: Calendar = None) -> None:
     """Run the desk, day after day, until it is told to stop."""
-    stopped_early(lambda: sys.exit(0))
+    stopped_early()
     config = _settings(home=home, calendar=calendar)
     configure_logs(config.log_level, mode=config.mode, clock=WallClock())
     from orchestration.controller import OrchestrationController

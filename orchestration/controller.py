@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from datetime import date, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -35,8 +35,8 @@ from orchestration.wiring import LiveParts, live_desk
 from workflows.daily_trading import DailyTradingWorkflow
 from workflows.trading_day.day_plan import DayPlan, iso
 
-GRACE = timedelta(seconds=20)
-"""How long the stop waits for work that is under way before it is cancelled."""
+GRACE = timedelta(seconds=12)
+"""How long the stop waits for work that is under way before it is cancelled; the whole stop may take 20 s."""
 RESTARTS = RetryStrategy(base_delay=1.0, max_delay=300.0)
 """How long a part that died waits before it is started again."""
 HEALTH_CHECKS, DAYS = "health checks", "days"
@@ -86,12 +86,19 @@ class OrchestrationController:
         if self._life is not None:
             raise DefinitionError("the system was started already; stop it first")
         self._stop.clear()
+        self._stop_reason = None
         self._up.clear()
         self._life = asyncio.create_task(self._live(), name="controller")
         up = asyncio.create_task(self._up.wait())
-        await asyncio.wait([self._life, up], return_when=asyncio.FIRST_COMPLETED)
-        if not self._up.is_set():
+        try:
+            await asyncio.wait([self._life, up], return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            await self.shutdown_system("the start was cancelled")
+            raise
+        finally:
             up.cancel()
+            await asyncio.wait([up])
+        if not self._up.is_set():
             life, self._life = self._life, None
             await life
 
@@ -285,7 +292,7 @@ class OrchestrationController:
                 _log.exception("%s died and starts again in %g s", name, delay)
                 self._board.set(name, Health.FAILED, f"died: {said}; starts again in {delay:g} s")
                 await self._need().report(name, f"died and starts again in {delay:g} s: {said}")
-                await self._clock.sleep_until(self._clock.now() + timedelta(seconds=delay))
+                await self._pause(delay)
 
     async def _health_loop(self) -> None:
         parts = self._need()
@@ -294,7 +301,13 @@ class OrchestrationController:
         while True:
             await self.run_health_checks()
             parts.deadlines.beat(HEALTH_CHECKS)
-            await self._clock.sleep_until(self._clock.now() + interval)
+            await self._pause(interval.total_seconds())
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait by the monotonic clock: a wall clock that is set back must not hold a loop up."""
+        with suppress(TimeoutError):
+            async with self._clock.timeout(seconds):
+                await asyncio.Event().wait()
 
     async def _look_at_prices(self) -> str | None:
         parts = self._need()

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -181,7 +182,9 @@ class DayLoop:
         if self._beat is not None:
             self._beat()
         latest = self._clock.now() + LOOK_EVERY
-        await self._clock.wait(self._wake, latest if until is None else min(until, latest))
+        with suppress(TimeoutError):
+            async with self._clock.timeout(LOOK_EVERY.total_seconds()):  # also when the wall clock is set back
+                await self._clock.wait(self._wake, latest if until is None else min(until, latest))
         self._wake.clear()
 
     async def _read_again(self) -> bool:

@@ -135,10 +135,11 @@ class Runner:
     async def wind_down(self, grace: timedelta) -> bool:
         """Grant no more slots; return once no attempt is under way (true) or ``grace`` is over (false)."""
         self._winding_down = True
-        until = self._clock.now() + grace
-        while self._busy and self._clock.now() < until:
-            self._idle.clear()
-            await self._clock.wait(self._idle, until)
+        with suppress(TimeoutError):
+            async with self._clock.timeout(grace.total_seconds()):
+                while self._busy:
+                    self._idle.clear()
+                    await self._idle.wait()
         return not self._busy
 
     @property

@@ -9,9 +9,14 @@ from contextlib import contextmanager
 STOPS = (signal.SIGTERM, signal.SIGINT)
 
 
-def stopped_early(end: Callable[[], object]) -> None:
-    """Call ``end`` on a SIGTERM that comes before the loop runs: process 1 would not hear it otherwise."""
-    signal.signal(signal.SIGTERM, lambda *_: end())
+def stopped_early() -> None:
+    """Exit with 0 on a SIGTERM that comes before the loop runs: process 1 would not hear it otherwise.
+
+    It does so on the spot: an exception raised in the middle of an import may get lost there. One that came earlier
+    still, while the signal was blocked (the image starts us so), is heard now.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 @contextmanager

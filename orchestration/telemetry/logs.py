@@ -17,7 +17,7 @@ from orchestration.system.clock import WallClock
 from orchestration.telemetry.masking import masked_fields
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-_CHATTY = ("PIL", "alembic", "asyncio", "matplotlib", "sqlalchemy")
+_CHATTY = ("PIL", "alembic", "asyncio", "matplotlib", "sqlalchemy", "uvicorn.error")
 _OWN_HANDLERS = ("uvicorn", "uvicorn.access", "uvicorn.error")
 _FIRST = ("timestamp", "level", "mode", "event")
 

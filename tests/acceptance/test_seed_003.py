@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import date, time
+from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock, Mock
 
@@ -17,6 +18,7 @@ from orchestration import (
     TradingConfig,
     WorkflowEngine,
 )
+from orchestration.controller import OrchestrationController
 from orchestration.domain.errors import CircularDependencyError
 from orchestration.domain.json_value import JsonValue
 from tests.calendars import WeekdayCalendar
@@ -292,3 +294,36 @@ async def test_on_a_closed_day_nothing_runs(daily: DailyTradingWorkflow) -> None
 def test_the_status_says_what_runs_and_how_the_last_day_ended(daily: DailyTradingWorkflow) -> None:
     assert daily.get_status()["running"] == {}
     assert daily.get_status()["last"] is None
+
+
+# -- the controller
+
+
+async def test_the_controller_has_the_documents_attributes_and_starts_and_stops(tmp_path: Path) -> None:
+    config = TradingConfig(home=tmp_path, port=0)
+    controller = OrchestrationController(config)
+    assert controller.config is config
+    assert (controller.agents, controller.workflow_engine, controller.daily_workflow) == ({}, None, None)
+    await controller.startup_system()
+    assert sorted(controller.agents) == sorted(AGENT_NAMES)
+    assert isinstance(controller.workflow_engine, WorkflowEngine)
+    assert isinstance(controller.daily_workflow, DailyTradingWorkflow)
+    await controller.shutdown_system("the test is over")
+    assert not controller.get_system_status()["system_running"]
+
+
+async def test_the_status_response_has_the_documents_shape(tmp_path: Path) -> None:
+    async with OrchestrationController(TradingConfig(home=tmp_path, port=0)) as controller:
+        status = controller.get_system_status()
+    assert status["system_running"] is True
+    assert isinstance(status["startup_time"], str)
+    assert status["uptime_seconds"] >= 0
+    assert (status["agents"]["total"], status["agents"]["healthy"]) == (6, 6)
+    assert set(status["agents"]["names"]) == set(AGENT_NAMES)
+    assert set(status["workflow_engine"]) == {"active_executions", "completed_executions", "failed_executions"}
+    assert set(status["statistics"]) == {
+        "workflows_executed",
+        "total_tasks_completed",
+        "average_task_duration",
+        "success_rate",
+    }

@@ -167,5 +167,5 @@ def test_ours_have_a_prefix_and_those_of_003_have_none() -> None:
     names = {field: environment_name(field) for field in TradingConfig.model_fields}
     assert names["max_retries"] == "MAX_RETRIES"
     assert {field for field, name in names.items() if name.startswith("BELLTOWER_")} == {
-        "home", "calendar", "mode", "data", "symbols",
+        "home", "calendar", "mode", "data", "symbols", "host", "port", "allow_public", "metrics_token_file",
     }  # fmt: skip

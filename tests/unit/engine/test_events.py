@@ -116,7 +116,13 @@ def test_a_completed_task_tells_its_result_and_how_long_it_took() -> None:
         "reason": None,
         "delay_s": None,
         "duration_s": 10.0,
+        "queue_wait_s": None,
     }
+
+
+def test_a_start_tells_how_long_the_task_waited_for_its_slot() -> None:
+    out = run(staged(task("ten"), task("ten", name="second"), name="day"), DESK, max_concurrent_tasks=1)
+    assert [told["queue_wait_s"] for told in out.told(EVENT.TASK_STARTED)] == [0.0, 10.0]
 
 
 def test_a_retry_tells_the_error_and_the_delay() -> None:

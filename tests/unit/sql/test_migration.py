@@ -119,7 +119,7 @@ async def test_a_store_of_version_1_comes_forward_with_all_it_holds(tmp_path: Pa
     assert before[2] == [entry]
 
     async with Database(f"sqlite:///{path}") as database:
-        with pytest.raises(DefinitionError, match=r"is of version 0001, older .* run: belltower db upgrade"):
+        with pytest.raises(DefinitionError, match=r"is of version 0001, older .* open it with this Belltower once"):
             await check(database)
         await upgrade(database)
         await check(database)

@@ -79,6 +79,9 @@ def after_a_day() -> tuple[Metrics, dict[str, Any]]:
             assert plan.session is not None
             await desk.clock.sleep_until(plan.span.starts_at)
             result = await desk.daily.run_day(plan)
+            await desk.clock.sleep_until(
+                desk.clock.now() + timedelta(seconds=1)
+            )  # the last events reach their handlers
             metrics.observe_orders(await desk.broker.orders())
             metrics.set_equity((await desk.broker.account()).equity)
             metrics.set_day_types(DayType(name) for name in plan.day_types)
