@@ -63,7 +63,7 @@ def _problem(patch: Path, copy: Path) -> str | None:
 
 def _pytest(tests: list[str], copy: Path) -> subprocess.CompletedProcess[str]:
     # -m puts the copy before the installed project on the path
-    return _run([sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests], copy)
+    return _run([sys.executable, "-m", "pytest", "-q", "-x", "--tb=no", "-p", "no:cacheprovider", *tests], copy)
 
 
 def _last_line(tests: subprocess.CompletedProcess[str]) -> str:

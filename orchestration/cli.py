@@ -119,7 +119,7 @@ def simulate(
         _print_json(summary)
     else:
         console = Console()
-        with ProgressView(console) as view:
+        with ProgressView(console, timezone=exchange.timezone) as view:
             summary = run(config, exchange, dates, seed=seed, watcher=view)
         print_summary(console, summary)
     if any(day["status"] not in {"completed", "market_closed"} for day in summary["days"]):
