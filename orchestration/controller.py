@@ -149,6 +149,9 @@ class OrchestrationController:
             "workflow_engine": counts,
             "statistics": self._statistics.to_json(),
             "halt": None if halt is None else _halt_row(halt),
+            "halt_left": [
+                f"{left.subject}: {left.reason}" for left in (self._parts.switch.left if self._parts else ())
+            ],
             "mode": self.config.mode,
             "prices": self._parts.market_data.source if self._parts else None,
         }
@@ -197,6 +200,8 @@ class OrchestrationController:
         """Look at every part now, and return how each is."""
         parts = self._need()
         await self._board.run_checks()
+        if parts.switch.left and _is_open(parts, self._clock.now()):
+            await parts.switch.carry_out()
         for name, agent in parts.agents.items():
             self._metrics.set_agent_health(name, healthy=agent.healthy)
         self._metrics.observe_orders(await parts.broker.orders())
@@ -339,6 +344,12 @@ class OrchestrationController:
         if self._parts is None:
             raise DefinitionError("the system is not running: start it first")
         return self._parts
+
+
+def _is_open(parts: LiveParts, now: datetime) -> bool:
+    """Whether the exchange trades now."""
+    session = parts.calendar.session(now.astimezone(parts.calendar.timezone).date())
+    return session is not None and session.is_open(now)
 
 
 async def _answered(call: Awaitable[object]) -> str | None:
