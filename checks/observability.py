@@ -64,7 +64,7 @@ class Findings:
     def write(self, path: Path) -> bool:
         """Write the outcome; whether nothing was lost."""
         cases = {
-            case: {"tried": tried, "lost": len(self._lost[case]), "doubled": 0, "problems": self._lost[case]}
+            case: {"tried": tried, "lost": len(self._lost[case]), "problems": self._lost[case]}
             for case, tried in self._tried.items()
         }
         path.parent.mkdir(exist_ok=True)

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 _HOMES = {
+    "OrchestrationController": "orchestration.controller",
     "TradingConfig": "orchestration.config",
     "OrchestrationConfig": "orchestration.config",
     "WorkflowEngine": "orchestration.engine.engine",
@@ -16,6 +17,7 @@ _HOMES = {
 if TYPE_CHECKING:
     from orchestration.config import OrchestrationConfig as OrchestrationConfig
     from orchestration.config import TradingConfig as TradingConfig
+    from orchestration.controller import OrchestrationController as OrchestrationController
     from orchestration.domain.events import OrchestrationEvent as OrchestrationEvent
     from orchestration.domain.retry import RetryStrategy as RetryStrategy
     from orchestration.domain.states import TaskPriority as TaskPriority
