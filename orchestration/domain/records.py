@@ -11,12 +11,16 @@ from orchestration.domain.states import RunStatus
 class RecordKind(StrEnum):
     """What happened."""
 
+    __hash__ = str.__hash__  # Enum's own is written in Python, and these are looked up for every record
+
     RUN_CREATED = "run_created"
     RUN_STARTED = "run_started"
     RUN_COMPLETED = "run_completed"
     RUN_FAILED = "run_failed"
     RUN_CANCELLED = "run_cancelled"
     RUN_INTERRUPTED = "run_interrupted"
+    RUN_RESUMED = "run_resumed"
+    RUN_CANCELLING = "run_cancelling"
     STAGE_STARTED = "stage_started"
     STAGE_COMPLETED = "stage_completed"
     TASK_QUEUED = "task_queued"
@@ -24,6 +28,7 @@ class RecordKind(StrEnum):
     TASK_COMPLETED = "task_completed"
     TASK_FAILED = "task_failed"
     TASK_RETRYING = "task_retrying"
+    TASK_INTERRUPTED = "task_interrupted"
     TASK_SKIPPED = "task_skipped"
     TASK_EXPIRED = "task_expired"
     TASK_CANCELLED = "task_cancelled"
@@ -63,3 +68,11 @@ class RunSummary:
     created_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A run that was taken over. ``token`` is 1 for a new run and one more at each take-over: the newest is right."""
+
+    run_id: str
+    token: int

@@ -4,12 +4,12 @@ import asyncio
 import inspect
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from contextlib import suppress
 from typing import Any
 
 from orchestration.domain.events import OrchestrationEvent
-from orchestration.domain.json_value import copy_json
+from orchestration.domain.json_value import PLAIN, copy_json
 from orchestration.engine.public_events import iso
 from orchestration.ports.clock import Clock
 from orchestration.ports.event_bus import EventHandler
@@ -39,10 +39,14 @@ class InProcessEventBus:
         self._mailboxes.append(_Mailbox(event, handler, self))
 
     def publish(self, event: OrchestrationEvent, data: Mapping[str, Any]) -> None:
-        """Put ``event`` into the mailbox of everybody who wants it."""
+        """Put ``event`` into the mailbox of everybody who wants it, each with a copy of its own."""
+        nested = [key for key, value in data.items() if type(value) not in PLAIN]
         for mailbox in self._mailboxes:
             if mailbox.wants(event):
-                mailbox.put(event, data)
+                copy = dict(data)
+                for key in nested:
+                    copy[key] = copy_json(copy[key])
+                mailbox.put(event, copy)
 
     async def drain(self) -> None:
         """Return once every mailbox is empty and its handler is back, or after `HANDLER_LIMIT_S` seconds.
@@ -74,24 +78,23 @@ class InProcessEventBus:
         me = asyncio.current_task()
         return [m.worker for m in self._mailboxes if m.worker is not None and m.worker is not me]
 
-    async def call(self, mailbox: "_Mailbox", event: OrchestrationEvent, data: Mapping[str, Any]) -> None:
-        """Call one handler once, within its limit."""
+    async def finish(self, mailbox: "_Mailbox", event: OrchestrationEvent, answer: Awaitable[object]) -> None:
+        """Wait for what a handler returned, within its limit."""
         try:
             async with self._clock.timeout(HANDLER_LIMIT_S):
                 try:
-                    answer = mailbox.handler(event, data)
-                    if inspect.isawaitable(answer):
-                        await answer
+                    await answer
                 except Exception as error:  # noqa: BLE001 (whatever a handler raises must not harm the run)
-                    self._report(mailbox, event, f"raised {error!r}")
+                    self.report(mailbox, event, f"raised {error!r}")
         except TimeoutError:
-            self._report(mailbox, event, f"did not return within {HANDLER_LIMIT_S:g} s")
+            self.report(mailbox, event, f"did not return within {HANDLER_LIMIT_S:g} s")
         except asyncio.CancelledError:
             if _is_cancelled():
                 raise
-            self._report(mailbox, event, "cancelled itself")
+            self.report(mailbox, event, "cancelled itself")
 
-    def _report(self, mailbox: "_Mailbox", event: OrchestrationEvent, fault: str) -> None:
+    def report(self, mailbox: "_Mailbox", event: OrchestrationEvent, fault: str) -> None:
+        """Say that a handler is at fault: in the log, and the first time as an event."""
         name = getattr(mailbox.handler, "__qualname__", None) or repr(mailbox.handler)
         message = f"handler {name} {fault} on {event.value}"
         _log.warning("%s", message, exc_info=True)
@@ -116,7 +119,7 @@ class _Mailbox:
         return self._event is None or self._event is event
 
     def put(self, event: OrchestrationEvent, data: Mapping[str, Any]) -> None:
-        self._waiting.append((event, copy_json(data)))
+        self._waiting.append((event, data))
         if self.worker is None:
             self.worker = asyncio.get_running_loop().create_task(self._work())
 
@@ -130,7 +133,14 @@ class _Mailbox:
         me = asyncio.current_task()
         try:
             while self._waiting and self.worker is me:
-                await self._bus.call(self, *self._waiting.popleft())
+                event, data = self._waiting.popleft()
+                try:
+                    answer = self.handler(event, data)
+                except Exception as error:  # noqa: BLE001 (whatever a handler raises must not harm the run)
+                    self._bus.report(self, event, f"raised {error!r}")
+                    continue
+                if answer is not None and inspect.isawaitable(answer):
+                    await self._bus.finish(self, event, answer)
         finally:
             if self.worker is me:
                 self.worker = None

@@ -64,7 +64,7 @@ class Behaviour(_Form):
     """What any task may say about how it is carried out."""
 
     when: str | None = None
-    skip_conditions: list[SkipCondition] = []
+    skip_conditions: tuple[SkipCondition, ...] = ()
     timeout: Timeout | None = None
     max_retries: Retries | None = None
     retry_delays: list[Delay] | None = None
@@ -76,11 +76,11 @@ class TaskForm(Behaviour):
     name: str | None = None
     agent: str | None = None
     task_type: str | None = None
-    task_data: JsonDict = {}
+    task_data: JsonDict = Field(default_factory=dict)
     handler: str | None = None
-    params: JsonDict = {}
+    params: JsonDict = Field(default_factory=dict)
     type: str | None = None
-    config: JsonDict = {}
+    config: JsonDict = Field(default_factory=dict)
     priority: Priority = TaskPriority.MEDIUM
     dependencies: list[str] | None = None
     starts_at: Moment | None = None
@@ -104,7 +104,7 @@ class AnnouncementForm(_Form):
 
     at: Moment
     kind: str
-    details: JsonDict = {}
+    details: JsonDict = Field(default_factory=dict)
 
 
 class _WorkflowForm(_Form):
@@ -112,7 +112,7 @@ class _WorkflowForm(_Form):
     description: str = ""
     timeout: Timeout | None = None
     env: list[str] = []
-    labels: JsonDict = {}
+    labels: JsonDict = Field(default_factory=dict)
     announcements: list[AnnouncementForm] = []
 
 

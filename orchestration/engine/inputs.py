@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orchestration.domain.json_value import JsonValue
+from orchestration.domain.reconciliation import Reconciled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,6 +12,15 @@ class Begin:
     """The run is to start."""
 
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """The run goes on, in another process than the one that carried it out before; ``token`` is its new claim's."""
+
+    at: datetime
+    token: int
+    code_version: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +79,16 @@ class AttemptStopped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptReconciled:
+    """Somebody found out what became of an attempt that was lost with its process."""
+
+    at: datetime
+    task: str
+    attempt: int
+    answer: Reconciled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel:
     """Somebody wants the run to end, and says why."""
 
@@ -76,4 +96,15 @@ class Cancel:
     reason: str
 
 
-Input = Begin | TimeCame | ConditionDecided | Granted | AttemptSucceeded | AttemptFailed | AttemptStopped | Cancel
+Input = (
+    Begin
+    | Resume
+    | TimeCame
+    | ConditionDecided
+    | Granted
+    | AttemptSucceeded
+    | AttemptFailed
+    | AttemptStopped
+    | AttemptReconciled
+    | Cancel
+)
