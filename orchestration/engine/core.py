@@ -397,7 +397,7 @@ class RunCore:
                 priority=self.state.priorities[name],
                 deadline=self.state.deadline(task.definition),
                 path=self.state.paths[name],
-                again=task.attempts > 0,
+                again=task.attempts > task.lost_attempts,
             )
         )
 
@@ -479,6 +479,7 @@ class RunCore:
             self._record(RecordKind.RUN_FAILED, data={"reason": reason})
         else:
             self._record(RecordKind.RUN_COMPLETED, data={"reason": None})
+        self._opening.clear()  # what is left there has ended
         self._decision.commands.append(EndRun())
 
     # -- the ends of attempts and tasks
@@ -504,7 +505,7 @@ class RunCore:
         """Retry the task or end it after an attempt that failed or timed out."""
         attempt, definition = task.attempts, task.definition
         data: dict[str, JsonValue] = {"status": status, "error": error, "attempt": attempt}
-        delay = retry_delay(definition, attempt - task.losses, self._retry) if retryable else None
+        delay = retry_delay(definition, attempt - task.lost_attempts, self._retry) if retryable else None
         if delay is None:
             self._end(task, RecordKind.TASK_FAILED, data)
             return

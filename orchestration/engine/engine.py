@@ -1,7 +1,7 @@
 """WorkflowEngine: the public face of the engine."""
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from orchestration.domain.definition import Workflow
 from orchestration.domain.errors import DefinitionError
 from orchestration.domain.events import OrchestrationEvent
 from orchestration.domain.json_value import JsonValue, to_json_value
-from orchestration.domain.records import Record, RecordKind
+from orchestration.domain.records import Claim, Record, RecordKind
 from orchestration.domain.states import RunStatus
 from orchestration.engine.admission import Admission
 from orchestration.engine.circuit_breaker import BreakerState
@@ -25,7 +25,7 @@ from orchestration.engine.event_bus import InProcessEventBus
 from orchestration.engine.in_process_executor import InProcessExecutor
 from orchestration.engine.inputs import Begin, Cancel, Resume
 from orchestration.engine.null_run_store import NullRunStore
-from orchestration.engine.public_events import iso, public_event
+from orchestration.engine.public_events import iso
 from orchestration.engine.recovery import Recovered, recovered
 from orchestration.engine.result import run_result
 from orchestration.engine.run_state import RunState, rebuild
@@ -104,6 +104,8 @@ class WorkflowEngine:
         self._users = 0
         self._running: asyncio.Task[None] | None = None
         self._waiting: dict[str, _Waiting] = {}
+        self._claims: deque[Claim] = deque()
+        self._recovered: list[Recovered] = []
         self._ended: OrderedDict[str, RunState] = OrderedDict()
         self._ends: Counter[RunStatus] = Counter()
 
@@ -143,6 +145,7 @@ class WorkflowEngine:
             "parameters": values,
             "code_version": code_version(),
         }
+        self._replace_broken()
         created = Record(run_id=run_id, sequence=1, kind=RecordKind.RUN_CREATED, at=self.clock.now(), data=data)
         await self._runner.journal.keep([created])
         state = RunState(run_id=run_id, definition=checked, parameters=values)
@@ -183,19 +186,15 @@ class WorkflowEngine:
         """
         event = Cancel(at=self.clock.now(), reason=reason)
         waiting = self._waiting.pop(execution_id, None)
-        if waiting is not None and waiting.token is None:
-            core = waiting.core
-            decision = core.decide(event)
-            await self._runner.journal.keep(decision.records)
-            self._remember(core.state)
-            for record in decision.records:
-                if (public := public_event(record, core.state)) is not None:
-                    self._bus.publish(*public)
-        elif waiting is not None:  # what it was doing when its process died has to be found out first
+        if waiting is not None:
             async with self._started():
-                ended = self._runner.add(waiting.core, waiting.first(event.at))
-                self._runner.feed(execution_id, event)
+                if waiting.token is None:
+                    ended = self._runner.add(waiting.core, event)
+                else:  # what it was doing when its process died has to be found out first
+                    ended = self._runner.add(waiting.core, waiting.first(event.at))
+                    self._runner.feed(execution_id, event)
                 await asyncio.shield(ended)
+                await self._bus.drain()
         elif self._runner.ended(execution_id) is not None:
             self._runner.feed(execution_id, event)
         else:
@@ -253,11 +252,16 @@ class WorkflowEngine:
         """Take over the runs that processes left unfinished which are gone, and return what becomes of each.
 
         `execute_workflow` goes on with one of them; what can't be continued by this code is ended, with the reason.
+        Raises `StoreUnavailableError` when the store fails in the middle: call it again, and it goes on from there.
         """
-        found = await recovered(self.run_store, self.agents, self._task_types, self.clock)
-        for one in found:
+        self._claims.extend(await self.run_store.take_over())
+        while self._claims:
+            one = await recovered(self._claims[0], self.run_store, self.agents, self._task_types, self.clock)
             if one.state is not None:
                 self._waiting[one.run_id] = _Waiting(self._core(one.state), one.token)
+            self._recovered.append(one)
+            self._claims.popleft()
+        found, self._recovered = tuple(self._recovered), []
         return found
 
     @property
@@ -282,10 +286,15 @@ class WorkflowEngine:
 
     async def _enter(self) -> None:
         self._users += 1
-        if self._running is not None and self._running.done():  # the store failed for good, and may be mended
-            self._runner, self._running = self._new_runner(), None
+        self._replace_broken()
         if self._running is None:
             self._running = asyncio.get_running_loop().create_task(self._runner.run())
+
+    def _replace_broken(self) -> None:
+        if self._running is not None and self._running.done():  # the store failed for good, and may be mended
+            self._runner, self._running = self._new_runner(), None
+            if self._users:
+                self._running = asyncio.get_running_loop().create_task(self._runner.run())
 
     async def _leave(self) -> None:
         self._users -= 1

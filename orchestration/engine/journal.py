@@ -123,8 +123,8 @@ class Journal:
             while self._entries:
                 batch = self._gather()
                 batch = await self._commit(batch)
-                self._waiting -= sum(len(entry.records) for entry in batch)
                 for entry in batch:
+                    self._waiting -= len(entry.records)  # not before: until it is done, somebody is busy
                     entry.then()
                     if len(batch) > 1:
                         await BREATH
@@ -134,6 +134,7 @@ class Journal:
                 if entry.refuse is not None:
                     entry.refuse(error)
             self._entries.clear()
+            self._waiting = 0
             self._on_end(error)
         finally:
             self._worker = None
@@ -156,11 +157,8 @@ class Journal:
             try:
                 await self._store.append([record for entry in batch for record in entry.records])
             except StoreUnavailableError as error:
-                for entry in batch:
-                    if entry.refuse is not None:
-                        entry.refuse(error)
-                        self._waiting -= len(entry.records)
-                batch = [entry for entry in batch if entry.refuse is None]
+                batch = self._refuse(batch, error)
+                self._entries = self._refuse(self._entries, error)
                 if not batch:
                     return batch  # who would rather know knows, and may ask again
                 self._say(str(error))
@@ -169,6 +167,17 @@ class Journal:
             else:
                 self._say(None)
                 return batch
+
+    def _refuse(self, entries: list[_Entry], error: StoreUnavailableError) -> list[_Entry]:
+        """Tell those of ``entries`` who would rather know; return the others."""
+        kept = []
+        for entry in entries:
+            if entry.refuse is None:
+                kept.append(entry)
+            else:
+                entry.refuse(error)
+                self._waiting -= len(entry.records)
+        return kept
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):

@@ -14,6 +14,8 @@ PATIENCE = timedelta(minutes=1)
 """How long an entry waits before it counts as one that others keep from going."""
 FAIR_SHARE = 8
 """Of so many slots that are given while somebody has lost patience, one goes to whoever has waited longest."""
+_LOOKS = 16
+"""So many of those who have waited longest are looked at in one go, for one that may start."""
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -59,6 +61,7 @@ class ReadyQueue:
         self._waiting = 0
         self._age = 0
         self._in_turn = 0
+        self._looked_at = datetime.min.replace(tzinfo=UTC)
 
     def __len__(self) -> int:
         return self._waiting
@@ -91,6 +94,7 @@ class ReadyQueue:
         A slot is kept until `free`.
         """
         if self._aside:
+            self._looked_at = now
             self._look_at_openings(now)
         if self._critical:
             self._waiting -= 1
@@ -120,8 +124,12 @@ class ReadyQueue:
             del self._aside[lane]
 
     def next_opening(self) -> datetime | None:
-        """When a lane for which somebody stands aside opens by itself; ``None``: none does."""
-        return min((at for lane in self._aside if (at := lane.opens_at) is not None), default=None)
+        """When a lane for which somebody stands aside opens by itself; ``None``: none does.
+
+        One that was open when `take` last looked is none: what keeps its tasks waiting now is something else.
+        """
+        openings = (lane.opens_at for lane in self._aside)
+        return min((at for at in openings if at is not None and at > self._looked_at), default=None)
 
     def _look_at_openings(self, now: datetime) -> None:
         """`_look_again` at every lane that has opened by itself."""
@@ -136,13 +144,23 @@ class ReadyQueue:
             for lane in waiting.lanes:
                 if lane.room(now) <= 0:
                     heappush(self._aside.setdefault(lane, []), (key, waiting))
+                    self._pass_on(waiting.lanes, lane, now)
                     break
             else:
                 return self._hold(waiting, now)
         return None
 
+    def _pass_on(self, lanes: Sequence[Lane], full: Lane, now: datetime) -> None:
+        """Let others have the places in ``lanes`` that an entry can't use, since there is none for it in ``full``."""
+        for lane in lanes:
+            if lane is not full and lane in self._aside:
+                self._look_again(lane, now)
+
     def _take_oldest(self, now: datetime) -> Entry | None:
-        """The one that has waited longest, when it is its turn and it may start."""
+        """The one that has waited longest of those who may start, when it is its turn.
+
+        Those who may not go to the end of the row, so that they keep nobody from being looked at.
+        """
         by_age = self._by_age
         while by_age and by_age[0].gone:
             by_age.popleft()
@@ -151,11 +169,17 @@ class ReadyQueue:
         self._in_turn += 1
         if self._in_turn < FAIR_SHARE:
             return None
-        self._in_turn = 0
-        oldest = by_age[0]
-        if any(lane.room(now) <= 0 for lane in oldest.lanes):
-            return None
-        return self._hold(oldest, now)
+        for _ in range(min(_LOOKS, len(by_age))):
+            oldest = by_age[0]
+            if not oldest.gone:
+                if now - oldest.since < PATIENCE:
+                    return None
+                if all(lane.room(now) > 0 for lane in oldest.lanes):
+                    self._in_turn = 0
+                    return self._hold(oldest, now)
+                by_age.append(oldest)
+            by_age.popleft()
+        return None
 
     def _hold(self, waiting: _Waiting, now: datetime) -> Entry:
         waiting.gone = True

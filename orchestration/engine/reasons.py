@@ -39,7 +39,9 @@ def lost(task: TaskState) -> str:
 
 def lost_too_often(task: TaskState) -> str:
     """Why a task is not tried again after its process died under it."""
-    return f"the process ended during {task.losses} of its attempts; it may be what ends it, and is not tried again"
+    return (
+        f"the process ended {task.losses} times while it was under way; it may be what ends it, and is not tried again"
+    )
 
 
 def outcome_unknown(reason: str) -> str:

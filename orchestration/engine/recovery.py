@@ -7,7 +7,7 @@ from typing import Any
 from orchestration.domain.definition import AgentWork, HandlerWork, TaskDefinition
 from orchestration.domain.errors import DefinitionError
 from orchestration.domain.json_value import JsonValue
-from orchestration.domain.records import Record, RecordKind
+from orchestration.domain.records import Claim, Record, RecordKind
 from orchestration.engine.in_process_executor import import_handler, method_name
 from orchestration.engine.run_state import RunState, rebuild
 from orchestration.engine.stored_definition import from_json
@@ -29,22 +29,19 @@ class Recovered:
 
 
 async def recovered(
-    store: RunStore, agents: Mapping[str, object], task_types: TaskTypes, clock: Clock
-) -> tuple[Recovered, ...]:
-    """Take over what dead processes left unfinished in ``store``, oldest first."""
-    found = []
-    for claim in await store.take_over():
-        records = await store.records(claim.run_id)
-        one = _look_at(records, claim.token, agents, task_types)
-        if one.state is None:
-            data = {"reason": one.reason}
-            last = records[-1].sequence
-            ending = Record(
-                run_id=one.run_id, sequence=last + 1, kind=RecordKind.RUN_INTERRUPTED, at=clock.now(), data=data
-            )
-            await store.append([ending])
-        found.append(one)
-    return tuple(found)
+    claim: Claim, store: RunStore, agents: Mapping[str, object], task_types: TaskTypes, clock: Clock
+) -> Recovered:
+    """Look at a run that was taken over, and end it if it can't go on; after an error it may be done again."""
+    records = await store.records(claim.run_id)
+    one = _look_at(records, claim.token, agents, task_types)
+    if one.state is None:
+        data = {"reason": one.reason}
+        last = records[-1].sequence
+        ending = Record(
+            run_id=one.run_id, sequence=last + 1, kind=RecordKind.RUN_INTERRUPTED, at=clock.now(), data=data
+        )
+        await store.append([ending])
+    return one
 
 
 def _look_at(records: Sequence[Record], token: int, agents: Mapping[str, object], task_types: TaskTypes) -> Recovered:
@@ -58,8 +55,9 @@ def _look_at(records: Sequence[Record], token: int, agents: Mapping[str, object]
         for task in state.tasks.values():
             if not task.status.ended:
                 _check(task.definition, agents, task_types)
-    except DefinitionError as error:
-        return Recovered(**about, reason=f"this version of Belltower can't continue it: {error}")
+    except (DefinitionError, KeyError, TypeError, ValueError) as error:  # what is stored may be another version's
+        said = str(error) if isinstance(error, DefinitionError) else f"it can't be read ({error!r})"
+        return Recovered(**about, reason=f"this version of Belltower can't continue it: {said}")
     return Recovered(**about, state=state)
 
 

@@ -22,7 +22,8 @@ class TaskState:
     """One task of a run.
 
     ``missing`` counts what it still waits for; ``satisfied``: what needs it may go on; ``outcome`` is the last failed
-    attempt's. ``losses`` counts the attempts that were lost with their process.
+    attempt's. ``losses`` counts the processes that ended during it, ``lost_attempts`` the attempts that went with them:
+    fewer, when a process ended while it was finding out about one that was lost before.
     """
 
     definition: TaskDefinition
@@ -33,6 +34,8 @@ class TaskState:
     status: TaskStatus = TaskStatus.PENDING
     attempts: int = 0
     losses: int = 0
+    lost_attempts: int = 0
+    lost_last: int = 0
     satisfied: bool = False
     result: JsonValue = None
     error: str | None = None
@@ -151,6 +154,8 @@ class RunState:
             task.retry_at = record.at + timedelta(seconds=float(str(data["delay_s"])))
         elif kind is RecordKind.TASK_INTERRUPTED:
             task.losses += 1
+            task.lost_attempts += task.lost_last != task.attempts
+            task.lost_last = task.attempts
             task.error, task.outcome = _text(data.get("reason")), TaskStatus.FAILED
         elif kind is RecordKind.TASK_FAILED:
             task.error, task.outcome = _text(data.get("error")), TaskStatus(str(data["status"]))

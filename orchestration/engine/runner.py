@@ -107,6 +107,7 @@ class Runner:
         self._wake = asyncio.Event()
         self._due: list[tuple[datetime, str]] = []
         self._granting = False
+        self._closing = False
         self._winding_down = False
         self._idle = asyncio.Event()
         self._error: Exception | None = None
@@ -148,13 +149,14 @@ class Runner:
                 while self._error is None:
                     await self._wait()
                     await self._clock.quiet()
-                    if self.journal.full:
-                        await self.journal.settled()
+                    if self.journal.full or self.journal.trouble is not None:
+                        await self.journal.settled()  # what can't be kept can't be done either
                     self._turn()
                     if self._more:
                         await BREATH
                 raise self._error
             finally:
+                self._closing = True  # before anything is awaited: what is kept from now on starts nothing
                 await self._stop_attempts()
                 await self.journal.close(STOP_GRACE)
         except Exception as error:  # noqa: BLE001 (whoever waits for a run must not wait for ever)
@@ -178,7 +180,8 @@ class Runner:
     async def _wait(self) -> None:
         self._wake.clear()  # before looking, so that nothing that comes meanwhile is slept over
         if not self._more:
-            opening, due = self._admission.next_opening(), self._due[0][0] if self._due else None
+            opening = None if self._winding_down else self._admission.next_opening()
+            due = self._due[0][0] if self._due else None
             await self._clock.wait(self._wake, due if opening is None else min(opening, due or opening))
 
     @property
@@ -190,12 +193,14 @@ class Runner:
         now = self._clock.now()
         batch, self._inbox = self._inbox[:MOST_AT_ONCE], self._inbox[MOST_AT_ONCE:]
         due: set[str] = set()
-        while self._due and self._due[0][0] <= now:
+        # what is left in the inbox was done before its limit, if that is due no earlier
+        until = min(now, self._inbox[0][1].at - datetime.resolution) if self._inbox else now
+        while self._due and self._due[0][0] <= until:
             run_id = heappop(self._due)[1]
             due.add(run_id)
             if run_id in self._runs:
                 self._runs[run_id].reminder = None
-        batch += [(run_id, TimeCame(at=now)) for run_id in due]
+        batch += [(run_id, TimeCame(at=until)) for run_id in due]
         batch.sort(key=_order)
         turn = _Turn(now)
         for run_id, event in batch:
@@ -261,7 +266,8 @@ class Runner:
         for event, data in turn.events:
             self._bus.publish(event, data)
         for run, command in turn.commands:
-            self._perform(run, command)
+            if not self._closing or isinstance(command, EndRun):
+                self._perform(run, command)
         self._idle.set()
 
     def _broken(self, error: Exception) -> None:
@@ -316,7 +322,7 @@ class Runner:
         attempt = _attempt_of(run, command)
         try:
             async with self._clock.timeout(attempt.task.timeout_s):
-                answer = await self._executor.reconcile(attempt)
+                answer = _storable(await self._executor.reconcile(attempt))
         except asyncio.CancelledError:
             answer = Reconciled.unknown("it was broken off while it was being found out")
         except TimeoutError:
@@ -356,6 +362,12 @@ def _attempt_of(run: _ActiveRun, command: StartAttempt | Reconcile) -> Attempt:
         context=run.context,
         deadline=state.deadline(task),
     )
+
+
+def _storable(answer: Reconciled) -> Reconciled:
+    """Return ``answer`` as the journal can keep it; an agent may make one of anything."""
+    result = to_json_value(answer.result, "the result of what was reconciled")
+    return Reconciled(outcome=answer.outcome, result=result, reason=storable(answer.reason))
 
 
 _SLOT_FREED = frozenset(

@@ -19,7 +19,7 @@ from orchestration.adapters.sql.database import Database
 from orchestration.adapters.sql.migration import upgrade
 from orchestration.adapters.sql.run_store import SqlRunStore
 from orchestration.domain.errors import DefinitionError
-from orchestration.domain.records import Record, RecordKind, RunSummary
+from orchestration.domain.records import Claim, Record, RecordKind, RunSummary
 from orchestration.domain.states import RunStatus
 from orchestration.ports.run_store import RunStore
 from tests.contract.records import START, created, record
@@ -116,7 +116,7 @@ async def test_what_the_caller_changes_later_is_not_changed_in_the_store(run_sto
         (record("a", 3, day=START), r"run a, record 3: data\.day is a datetime"),
         (record("a", 3, span=timedelta(1)), r"data\.span is a timedelta"),
         (record("a", 3, price=Decimal("1.5")), r"data\.price is a Decimal"),
-        (record("a", 3, one=created("a")), r"data\.one is a Record"),
+        (record("a", 3, one=Claim(run_id="a", token=1)), r"data\.one is a Claim"),
         (record("a", 3, some={1, 2}), r"data\.some is a set"),
         (record("a", 3, by={1: 2}), r"data\.by has the key 1"),
         (record("a", 3, text="\ud800"), r"run a, record 3: data\.text is"),

@@ -203,7 +203,7 @@ async def test_a_run_that_is_half_deleted_is_not_shown_and_the_next_pruning_ends
             "DELETE FROM execution_events WHERE sequence = 1",
         ):
             await database.write(lambda c, statement=statement: c.exec_driver_sql(statement).close())  # type: ignore[misc]  # a default keeps the loop's value
-        assert list(await store.runs()) == list(await store.records("a")) == []
+        assert [*await store.runs(), *await store.records("a")] == []
         await store.prune(created("a").at)
         count = await database.read(lambda c: c.exec_driver_sql("SELECT count(*) FROM execution_events").scalar())
         assert count == 0

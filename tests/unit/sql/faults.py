@@ -30,6 +30,10 @@ async def driver_of(database: Database) -> sqlite3.Connection:
     return connection
 
 
+_IN_USE: list[object] = []
+"""SQLite knows no Python references: what it was given must stay where it is for good."""
+
+
 class FailingSync:
     """Until ``mended``, what a connection commits can't be brought to the disk: fsync says EIO."""
 
@@ -46,6 +50,7 @@ class FailingSync:
         self._methods = _IoMethods.from_buffer_copy(pointer.contents)
         self._methods.methods[_SYNC] = ctypes.cast(self._callback, ctypes.c_void_p).value
         pointer.contents = self._methods
+        _IN_USE.append(self)
 
     def _fail(self, file: int, flags: int) -> int:
         if self.mended:

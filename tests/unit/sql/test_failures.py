@@ -198,10 +198,11 @@ async def test_a_store_that_may_only_be_read_is_an_outage_until_it_may_be_writte
     path = disk / "belltower.db"
     async with opened(path, inline=inline) as (database, store):
         await database.write(lambda connection: connection.execute(text("DELETE FROM api_tokens")).close())
-        FailingSync(await driver_of(database))
+        failing = FailingSync(await driver_of(database))
         for _ in range(2):  # after which it has to open the file anew
             with pytest.raises(StoreUnavailableError):
                 await store.append([record("a", 2)])
+        assert failing.calls
         with read_only(disk):
             for _ in range(2):
                 with pytest.raises(StoreUnavailableError, match=r"belltower\.db cannot be opened or written"):
