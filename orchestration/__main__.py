@@ -2,10 +2,12 @@
 
 import sys
 
-from orchestration.system.signals import stopped_early
+from orchestration.system.signals import STOPPED, stopped_early
 
 if sys.argv[1:2] == ["run"]:
     stopped_early()  # before the imports below, which take a while
+elif sys.argv[1:2] == ["simulate"]:
+    stopped_early(1, STOPPED)
 
 from orchestration.cli import main
 

@@ -20,7 +20,8 @@ from orchestration.domain.errors import DaemonUnreachableError, DefinitionError,
 from orchestration.domain.halts import HaltLevel
 from orchestration.domain.json_value import JsonValue
 from orchestration.system.clock import WallClock
-from orchestration.system.signals import stop_signals, stopped_early
+from orchestration.system.collector import held_collector
+from orchestration.system.signals import STOPPED, stop_signals, stopped_early
 from orchestration.telemetry.logs import configure_logs
 
 app = typer.Typer(
@@ -35,6 +36,8 @@ runs = typer.Typer(help="What the running desk has run.", no_args_is_help=True)
 app.add_typer(runs, name="runs")
 
 DEFAULT_SEED = 1
+CLI = "cli"
+"""Who halts and resumes, as the audit names it."""
 LONGEST_RANGE = timedelta(days=366 * 5)
 
 Home = Annotated[Path | None, typer.Option(help="The folder for everything that is kept; BELLTOWER_HOME.")]
@@ -79,13 +82,12 @@ def plan(
 ) -> None:
     """Say what would run on a day, when and why, and what is left out and why."""
     from orchestration.telemetry.summary import print_plan
-    from orchestration.wiring import open_desk_calendar, open_planner
+    from orchestration.wiring import open_desk_calendar, plan_days
 
     dates = _dates(on, until)
     config = _settings(home=home, calendar=calendar)
     exchange = open_desk_calendar(config)
-    planner = open_planner(config, exchange, DEFAULT_SEED)
-    days: list[JsonValue] = [planner.plan_day(day).to_json() for day in dates]
+    days: list[JsonValue] = [day.to_json() for day in plan_days(config, exchange, dates, DEFAULT_SEED)]
     document: dict[str, JsonValue] = {"calendar": exchange.code, "days": days}
     if as_json:
         _print_json(document)
@@ -105,6 +107,7 @@ def simulate(
     as_json: AsJson = False,
 ) -> None:
     """Run a day, or every day of a range, on the simulated clock, and write a report."""
+    stopped_early(1, STOPPED)
     from orchestration.simulation import simulate as run
     from orchestration.telemetry.progress import ProgressView
     from orchestration.telemetry.summary import print_summary
@@ -115,12 +118,12 @@ def simulate(
     configure_logs(config.log_level, mode=config.mode, clock=WallClock())
     exchange = open_desk_calendar(config)
     if as_json:
-        summary = run(config, exchange, dates, seed=seed)
+        summary = run(config, exchange, dates, seed=seed, stops=stop_signals)
         _print_json(summary)
     else:
         console = Console()
         with ProgressView(console, timezone=exchange.timezone) as view:
-            summary = run(config, exchange, dates, seed=seed, watcher=view)
+            summary = run(config, exchange, dates, seed=seed, watcher=view, stops=stop_signals)
         print_summary(console, summary)
     if any(day["status"] not in {"completed", "market_closed"} for day in summary["days"]):
         raise typer.Exit(1)
@@ -132,14 +135,15 @@ def run(home: Home = None, calendar: Calendar = None) -> None:
     stopped_early()
     config = _settings(home=home, calendar=calendar)
     configure_logs(config.log_level, mode=config.mode, clock=WallClock())
-    from orchestration.controller import OrchestrationController
+    with held_collector() as collect_again:
+        from orchestration.controller import OrchestrationController
 
-    async def live() -> None:
-        controller = OrchestrationController(config)
-        with stop_signals(controller.request_stop):
-            await controller.run()
+        async def live() -> None:
+            controller = OrchestrationController(config)
+            with stop_signals(controller.request_stop):
+                await controller.run(when_warm=collect_again)
 
-    asyncio.run(live())
+        asyncio.run(live())
 
 
 @app.command()
@@ -157,10 +161,12 @@ def status(home: Home = None, as_json: AsJson = False) -> None:
     lines = [
         f"ready      {'yes' if ready.ready else 'no: ' + '; '.join(ready.reasons)}",
         f"halt       {'none' if found.halt is None else f'{found.halt.level}: {found.halt.reason}'}",
+        *(f"halt left  {left}" for left in found.halt_left),
         f"up         {timedelta(seconds=round(found.uptime_seconds))}, since {found.startup_time}",
         f"agents     {agents.healthy} of {agents.total} healthy",
         f"runs       {engine.active_executions} active, {engine.completed_executions} done",
         f"tasks      {statistics.total_tasks_completed} completed",
+        f"report     {found.last_report or 'none yet'}",
     ]
     typer.echo("\n".join(lines))
 
@@ -173,14 +179,15 @@ def halt(
 ) -> None:
     """Stop trading, at once and over restarts, until `resume`; also when no desk runs."""
     from orchestration.client.client import ask
-    from orchestration.wiring import halt_in_store
 
     config, wanted = _settings(home=home), HaltLevel.parse(level)
     try:
-        ask(config.home, lambda desk: desk.halt(wanted, reason))
+        ask(config.home, lambda desk: desk.halt(wanted, reason, by=CLI))
         typer.echo(f"halted: {wanted}")
     except DaemonUnreachableError:
-        asyncio.run(halt_in_store(config, wanted, reason))
+        from orchestration.wiring import halt_in_store  # not before: a desk that runs is halted sooner without it
+
+        asyncio.run(halt_in_store(config, wanted, reason, by=CLI))
         typer.echo(f"no desk runs here; it will be halted when one starts: {wanted}")
 
 
@@ -191,13 +198,14 @@ def resume(
 ) -> None:
     """Lift the halt."""
     from orchestration.client.client import ask
-    from orchestration.wiring import resume_in_store
 
     config = _settings(home=home)
     try:
-        ask(config.home, lambda desk: desk.resume(reason))
+        ask(config.home, lambda desk: desk.resume(reason, by=CLI))
     except DaemonUnreachableError:
-        asyncio.run(resume_in_store(config, reason))
+        from orchestration.wiring import resume_in_store
+
+        asyncio.run(resume_in_store(config, reason, by=CLI))
     typer.echo("resumed")
 
 

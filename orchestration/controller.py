@@ -2,20 +2,15 @@
 
 import asyncio
 import logging
-import os
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from datetime import date, datetime, timedelta
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from agents.base import BaseAgent
-from orchestration.api.app import create_app
-from orchestration.api.guard import Guard
-from orchestration.api.schemas import Address, DaemonFile
-from orchestration.api.server import serve
-from orchestration.api.tokens import open_first_token, read_metrics_token, sha256_of
+from orchestration.api.doors import open_doors
+from orchestration.api.schemas import Address
 from orchestration.config import TradingConfig
 from orchestration.days.day_types import DayType
 from orchestration.domain.errors import DefinitionError, OrchestrationError
@@ -23,7 +18,6 @@ from orchestration.domain.halts import Halt, HaltLevel
 from orchestration.domain.health import ComponentHealth, Health, Readiness
 from orchestration.domain.json_value import JsonObject
 from orchestration.domain.records import Record, RunSummary
-from orchestration.domain.retry import RetryStrategy
 from orchestration.engine.engine import WorkflowEngine
 from orchestration.ports.clock import Clock
 from orchestration.system.clock import WallClock
@@ -31,14 +25,14 @@ from orchestration.system.home_lock import home_lock
 from orchestration.telemetry.health_board import HealthBoard
 from orchestration.telemetry.metrics import CONTENT_TYPE, Metrics
 from orchestration.telemetry.statistics import Statistics
-from orchestration.wiring import LiveParts, live_desk
+from orchestration.telemetry.upkeep import first_error, keep_up, pause
+from orchestration.wiring import DAY_LOOP, LiveParts, live_desk, preload_figures
 from workflows.daily_trading import DailyTradingWorkflow
+from workflows.overdue_stages import overdue_stages
 from workflows.trading_day.day_plan import DayPlan, iso
 
 GRACE = timedelta(seconds=12)
 """How long the stop waits for work that is under way before it is cancelled; the whole stop may take 20 s."""
-RESTARTS = RetryStrategy(base_delay=1.0, max_delay=300.0)
-"""How long a part that died waits before it is started again."""
 HEALTH_CHECKS, DAYS = "health checks", "days"
 SLACK = timedelta(seconds=60)
 
@@ -64,7 +58,9 @@ class OrchestrationController:
         self._stop = asyncio.Event()
         self._doors = AsyncExitStack()
         self._up = asyncio.Event()
+        self._looked = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
+        self._when_warm: Callable[[], None] | None = None
         self._board = HealthBoard(self._clock)
         self._statistics = Statistics()
         self._metrics = Metrics(
@@ -83,11 +79,12 @@ class OrchestrationController:
 
         A part that does not start stops the start: those before it are stopped again, and its error is raised.
         """
-        if self._life is not None:
+        if self.alive():
             raise DefinitionError("the system was started already; stop it first")
         self._stop.clear()
         self._stop_reason = None
         self._up.clear()
+        self._looked.clear()
         self._life = asyncio.create_task(self._live(), name="controller")
         up = asyncio.create_task(self._up.wait())
         try:
@@ -114,8 +111,12 @@ class OrchestrationController:
         self._stop_reason = self._stop_reason or reason
         self._stop.set()
 
-    async def run(self) -> None:
-        """Start, run until the stop is asked for, and stop. Raises what brought the system down."""
+    async def run(self, *, when_warm: Callable[[], None] | None = None) -> None:
+        """Start, run until the stop is asked for, and stop. Raises what brought the system down.
+
+        ``when_warm`` is called once all that a day needs is imported, which is later than the start.
+        """
+        self._when_warm = when_warm
         await self.startup_system()
         if self._life is not None:
             await self._life
@@ -124,7 +125,7 @@ class OrchestrationController:
 
     def alive(self) -> bool:
         """Whether the loop turns: whoever gets an answer knows."""
-        return self._life is not None
+        return self._life is not None and not self._life.done()
 
     def readiness(self) -> Readiness:
         """Whether every required part is fit."""
@@ -152,6 +153,7 @@ class OrchestrationController:
             "halt_left": [
                 f"{left.subject}: {left.reason}" for left in (self._parts.switch.left if self._parts else ())
             ],
+            "last_report": self._last_report(),
             "mode": self.config.mode,
             "prices": self._parts.market_data.source if self._parts else None,
         }
@@ -208,7 +210,6 @@ class OrchestrationController:
         self._metrics.set_equity((await parts.broker.account()).equity)
         self._metrics.set_halt(parts.switch.current)
         self._metrics.set_calendar_end(parts.calendar.span[1])
-        self._tell_session(parts)
         return self._board.components()
 
     # -- the life of the parts, in one task
@@ -221,9 +222,18 @@ class OrchestrationController:
                 parts = await self._open(stack)
                 try:
                     async with asyncio.TaskGroup() as group:
-                        await self._serve(parts, group, stack)
+                        self._doors = await stack.enter_async_context(AsyncExitStack())
+                        doors = open_doors(
+                            self,
+                            self.config,
+                            tokens=parts.tokens,
+                            clock=self._clock,
+                            metrics=self._render if self.config.metrics_enabled else None,
+                            tasks=group,
+                        )
+                        self.address = await self._doors.enter_async_context(doors)
                         loops = [
-                            group.create_task(self._kept_up(DAYS, parts.day_loop.run), name=DAYS),
+                            group.create_task(self._kept_up(DAYS, self._run_days), name=DAYS),
                             group.create_task(self._kept_up(HEALTH_CHECKS, self._health_loop), name=HEALTH_CHECKS),
                             group.create_task(parts.deadlines.run(), name="deadlines"),
                         ]
@@ -239,7 +249,7 @@ class OrchestrationController:
                 finally:
                     self._up.clear()
         except BaseExceptionGroup as group:
-            raise _first(group) from group
+            raise first_error(group) from group
         finally:
             self._parts = None
 
@@ -262,57 +272,30 @@ class OrchestrationController:
         await parts.switch.carry_out()
         return parts
 
-    async def _serve(self, parts: LiveParts, group: asyncio.TaskGroup, stack: AsyncExitStack) -> None:
-        """Open the doors, and write down where they are."""
-        config = self.config
-        await open_first_token(config.home, parts.tokens, self._clock)
-        own = config.metrics_token_file
-        guard = Guard(
-            await parts.tokens.all(), metrics_tokens=[] if own is None else [sha256_of(read_metrics_token(own))]
-        )
-        app = create_app(
-            self, guard=guard, metrics=self._render if config.metrics_enabled else None, version=version("belltower")
-        )
-        self._doors = await stack.enter_async_context(AsyncExitStack())
-        self.address = await self._doors.enter_async_context(
-            serve(app, config.host, config.port, tasks=group, force=config.allow_public)
-        )
-        path = config.home / "daemon.json"
-        _write(path, DaemonFile(pid=os.getpid(), address=self.address).model_dump_json())
-        self._doors.callback(path.unlink, missing_ok=True)
-
     async def _kept_up(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Run ``work`` for ever; when it dies, say so and start it again, each time a little later."""
-        deaths = 0
-        while True:
-            self._board.set(name, Health.OK)
-            began = self._clock.monotonic()
-            try:
-                await work()
-            except Exception as error:  # noqa: BLE001 (whatever kills a part, the others go on)
-                deaths = 0 if self._clock.monotonic() - began > RESTARTS.max_delay else deaths
-                delay = RESTARTS.get_retry_delay(deaths)
-                deaths += 1
-                said = f"{_first(error)!r}" if isinstance(error, BaseExceptionGroup) else repr(error)
-                _log.exception("%s died and starts again in %g s", name, delay)
-                self._board.set(name, Health.FAILED, f"died: {said}; starts again in {delay:g} s")
-                await self._need().report(name, f"died and starts again in {delay:g} s: {said}")
-                await self._pause(delay)
+        await keep_up(name, work, clock=self._clock, board=self._board, report=self._need().report)
+
+    async def _run_days(self) -> None:
+        """Run day after day, once all that a day needs is imported: no start waits for that, nor the loop in a day."""
+        parts = self._need()
+        parts.deadlines.beat(DAY_LOOP)
+        await self._looked.wait()  # the imports would hold up what makes the desk ready
+        await asyncio.to_thread(preload_figures)
+        if self._when_warm is not None:
+            self._when_warm()
+        await parts.day_loop.run()
 
     async def _health_loop(self) -> None:
         parts = self._need()
         interval = timedelta(seconds=self.config.health_check_interval)
         parts.deadlines.promise(HEALTH_CHECKS, 2 * interval + SLACK)
         while True:
-            await self.run_health_checks()
+            try:
+                await self.run_health_checks()
+            finally:
+                self._looked.set()
             parts.deadlines.beat(HEALTH_CHECKS)
-            await self._pause(interval.total_seconds())
-
-    async def _pause(self, seconds: float) -> None:
-        """Wait by the monotonic clock: a wall clock that is set back must not hold a loop up."""
-        with suppress(TimeoutError):
-            async with self._clock.timeout(seconds):
-                await asyncio.Event().wait()
+            await pause(self._clock, interval.total_seconds())
 
     async def _look_at_prices(self) -> str | None:
         parts = self._need()
@@ -326,18 +309,25 @@ class OrchestrationController:
         return f"no usable price today: {', '.join(missing)}" if missing else None
 
     def _tell_session(self, parts: LiveParts) -> None:
-        """Tell the metrics what phase the day is in, and when the next bell rings."""
+        """Tell the metrics what phase the day is in, what of it is overdue, and when the next bell rings."""
         now = self._clock.now()
         running = next(iter(parts.daily.running.values()), None)
         coming = parts.day_loop.planned
         self._metrics.set_phase(_phase(running, now))
+        self._metrics.set_overdue(overdue_stages(parts.daily.running, parts.engine.get_execution_status, now))
         self._metrics.set_day_types([DayType(kind) for kind in running.day_types] if running else [])
         bells = [bell for plan in (running, coming) if plan and plan.session for bell in _bells(plan) if bell > now]
         self._metrics.set_next_bell(min(bells, default=None))
         self._metrics.set_next_session(coming.session.opens_at if coming and coming.session else None)
 
+    def _last_report(self) -> str | None:
+        last = self._parts.reporter.last if self._parts else None
+        return None if last is None else str(last)
+
     def _render(self) -> tuple[bytes, str]:
         self._metrics.set_health(self._board.components(), self._board.readiness())
+        if self._parts is not None:
+            self._tell_session(self._parts)
         return self._metrics.render(), CONTENT_TYPE
 
     def _need(self) -> LiveParts:
@@ -373,17 +363,3 @@ def _bells(plan: DayPlan) -> tuple[datetime, ...]:
 
 def _halt_row(halt: Halt) -> dict[str, Any]:
     return {"level": halt.level.value, "reason": halt.reason, "at": iso(halt.at), "by": halt.by}
-
-
-def _first(error: BaseException) -> BaseException:
-    """The first error inside a group of groups."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
-def _write(path: Path, text: str) -> None:
-    """Write ``path`` whole or not at all."""
-    part = path.with_suffix(".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 TIMEOUT_S = 2
+_HOME = "BELLTOWER_HOME"
 _MOST_BYTES = 65536
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (what is listened on, and where that is reached)
 
@@ -22,8 +23,11 @@ def main() -> int:
 
 
 def find_home() -> Path:
-    """Return BELLTOWER_HOME, else the platform's folder for the user's data, as `TradingConfig` does."""
-    if home := os.environ.get("BELLTOWER_HOME"):
+    """Return BELLTOWER_HOME, else the platform's folder for the user's data, as `TradingConfig` does.
+
+    The environment comes first, then `.env` in the working folder.
+    """
+    if home := os.environ.get(_HOME) or _from_dotenv(Path(".env")):
         return Path(home)
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA", "")
@@ -32,6 +36,27 @@ def find_home() -> Path:
         return Path.home() / "Library" / "Application Support" / "belltower"
     data = os.environ.get("XDG_DATA_HOME", "").strip()
     return (Path(data) if data else Path.home() / ".local" / "share") / "belltower"
+
+
+def _from_dotenv(path: Path) -> str | None:
+    """The home that a ``.env`` names; the last one counts. References to other variables are not followed here."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    found = None
+    for line in lines:
+        name, equals, value = line.partition("=")
+        if equals and name.removeprefix("export ").strip() == _HOME:
+            found = _unquoted(value.strip())
+    return found
+
+
+def _unquoted(value: str) -> str:
+    quote = value[:1]
+    if quote in {"'", '"'} and quote in value[1:]:
+        return value[1:].partition(quote)[0]
+    return value.partition(" #")[0].rstrip()
 
 
 def look(home: Path) -> str | None:

@@ -2,30 +2,31 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from agents.report.contents import Report, ReportDay
+from agents.report.day_record import EndedDay, record_day
 from agents.report.write import write_report
 from orchestration.config import TradingConfig
-from orchestration.domain.bars import Tick
-from orchestration.domain.errors import DefinitionError
+from orchestration.domain.errors import DefinitionError, FinalError
 from orchestration.domain.events import OrchestrationEvent
 from orchestration.domain.folding import base_name
 from orchestration.domain.json_value import JsonObject
 from orchestration.domain.orders import Account, OrderState
 from orchestration.engine.event_log import event_log_sha256
-from orchestration.ports.market_data import MarketData
 from orchestration.ports.trading_calendar import TradingCalendar
-from orchestration.quant.equity import equity_path
 from orchestration.system.clock import WallClock
 from orchestration.wiring import DeskParts, on_simulated_loop, open_planner, preload_figures, simulated_desk
 from workflows.trading_day.day_plan import DayPlan, iso
 
+Stops: TypeAlias = Callable[[Callable[[str], None]], AbstractContextManager[object]]
+"""Calls what it is given with the name of a signal that asks for the end, while its body runs."""
 STATUSES = ("completed", "failed", "timeout", "skipped", "cancelled", "expired")
 _DAYS_IN_DETAIL = 5
 """Up to so many days a report shows every path; for longer ranges only what is small is kept."""
@@ -60,11 +61,13 @@ def simulate(
     *,
     seed: int,
     watcher: Watcher | None = None,
+    stops: Stops = nullcontext,
 ) -> dict[str, Any]:
     """Run ``dates``, positions carried over, write the report, and return the summary.
 
     The account starts with the desk's cash and no positions, in a store of its own under the home's ``simulations/``.
-    Raises `DefinitionError`, before anything is written, when a session lies outside of all prices.
+    Raises `DefinitionError`, before anything is written, when a session lies outside of all prices, and `FinalError`
+    when it was stopped by what ``stops`` hears: then the run under way is cancelled, and there is no report.
     """
     _check(config, calendar, dates, seed)
     folder = _new_folder(config.home / "simulations", _name(calendar, dates, seed))
@@ -73,8 +76,20 @@ def simulate(
     began = wall.monotonic()
     start = datetime.combine(dates[0] - _DAY, time(), UTC)
 
+    store, stopped = folder / "belltower.db", list[str]()
+
     async def main() -> tuple[list[_Day], Account, str, dict[str, Decimal]]:
-        store = folder / "belltower.db"
+        this = asyncio.current_task()
+
+        def stop(name: str) -> None:
+            stopped.append(name)
+            if this is not None:
+                this.cancel()
+
+        with stops(stop):
+            return await whole()
+
+    async def whole() -> tuple[list[_Day], Account, str, dict[str, Decimal]]:
         async with simulated_desk(config, calendar, start=start, seed=seed, store=store) as parts:
             opening = await parts.broker.account()
             if watcher is not None:
@@ -83,7 +98,14 @@ def simulate(
             multipliers = {name: item.multiplier for name, item in parts.desk.desk.instruments.items()}
             return days, opening, parts.market_data.source, multipliers
 
-    days, opening, source, multipliers = on_simulated_loop(main)
+    try:
+        days, opening, source, multipliers = on_simulated_loop(main)
+    except asyncio.CancelledError:
+        if not stopped:
+            raise
+        raise FinalError(
+            f"stopped by {stopped[0]}: what was simulated until then is in {store}, and there is no report"
+        ) from None
     wall_s = round(wall.monotonic() - began, 3)
     report = Report(
         title=_title(dates),
@@ -101,18 +123,6 @@ def simulate(
     for day in days:
         day.summary["report"] = str(path)
     return {"days": [day.summary for day in days], "wall_s": wall_s}
-
-
-@dataclass(frozen=True, slots=True)
-class _Ours:
-    """Which orders belong to a day: those of its run, and what the broker settled by itself since it began."""
-
-    execution_id: str | None
-    since: datetime
-
-    def has(self, client_order_id: str, at: datetime) -> bool:
-        run, _, rest = client_order_id.partition(":")
-        return run == self.execution_id if rest and run != "expiry" else at >= self.since
 
 
 async def _run_days(parts: DeskParts, dates: Sequence[date], watcher: Watcher | None) -> list[_Day]:
@@ -134,34 +144,23 @@ async def _run_day(parts: DeskParts, plan: DayPlan, watcher: Watcher | None, *, 
     if watcher is not None:
         watcher.set_day(described)
     result = await parts.daily.run_day(plan, parts.daily.surprises)
-    account = await parts.broker.account()
-    ours = _Ours(result.get("execution_id"), since=before.at)
-    orders = tuple(o for o in await parts.broker.orders() if ours.has(o.order.client_order_id, o.submitted_at))
-    fills = tuple(f for f in await parts.broker.fills() if ours.has(f.client_order_id, f.at))
-    if watcher is not None:
-        watcher.set_account(account.equity, orders)
     ran = "execution_id" in result
     log = event_log_sha256(await parts.run_store.records(result["execution_id"])) if ran else None
-    ticks = await _ticks(parts.market_data, plan, parts.desk.desk.symbols) if detailed else {}
-    report = ReportDay(
+    day = EndedDay(
         plan=described,
         result=result if detailed else _short(result),
-        account=account,
-        orders=orders,
-        fills=fills,
-        ticks=ticks,
-        equity=equity_path(before, fills, ticks, parts.desk.desk),
+        date=plan.date,
+        session=plan.session,
+        since=before.at,
+        runs=(result["execution_id"],) if ran else (),
         event_log_sha256=log or "",
     )
-    return _Day(summary=_summary(plan, result, orders, account, log), report=report)
-
-
-async def _ticks(market: MarketData, plan: DayPlan, symbols: Sequence[str]) -> dict[str, tuple[Tick, ...]]:
-    if plan.session is None:
-        return {}
-    after, until = plan.session.opens_at - timedelta(microseconds=1), plan.session.closes_at
-    paths = {symbol: await market.ticks(symbol, after=after, until=until) for symbol in symbols}
-    return {symbol: path for symbol, path in paths.items() if path}
+    report = await record_day(
+        day, before=before, broker=parts.broker, market=parts.market_data, desk=parts.desk.desk, detailed=detailed
+    )
+    if watcher is not None:
+        watcher.set_account(report.account.equity, report.orders)
+    return _Day(summary=_summary(plan, result, report.orders, report.account, log), report=report)
 
 
 def _summary(

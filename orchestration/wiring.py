@@ -1,18 +1,19 @@
 """Build the parts from the settings: the only file that knows every adapter."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
 from agents.base import BaseAgent
 from agents.desk import AGENTS, build_agents
 from agents.quant.performance import preload
+from agents.report.day_record import EndedDay
+from agents.report.day_reporter import DayReporter
 from orchestration.adapters.alerts.null import NullAlerts
-from orchestration.adapters.alerts.webhook import WebhookAlerts
 from orchestration.adapters.brokers.gate import GatedBroker
 from orchestration.adapters.brokers.halting import HaltSwitch
 from orchestration.adapters.brokers.paper import PaperBroker
@@ -37,6 +38,8 @@ from orchestration.domain.events import OrchestrationEvent
 from orchestration.domain.halts import Halt, HaltLevel
 from orchestration.domain.restrictions import Restriction
 from orchestration.engine.engine import WorkflowEngine
+from orchestration.engine.event_log import event_log_sha256
+from orchestration.ports.alerts import Alerts
 from orchestration.ports.broker import Broker
 from orchestration.ports.clock import Clock
 from orchestration.ports.ledger import Ledger
@@ -53,10 +56,10 @@ from orchestration.telemetry.health_board import HealthBoard
 from orchestration.telemetry.loop_watch import LoopWatch
 from orchestration.telemetry.metrics import Metrics
 from workflows.daily_trading import DailyTradingWorkflow
-from workflows.day_loop import DayLoop
+from workflows.day_loop import RUNS_LOOKED_AT, DayLoop
 from workflows.desk_files.calendar_overrides import read_calendar_overrides
 from workflows.desk_files.desk import DeskFile, read_desk
-from workflows.trading_day.day_plan import iso
+from workflows.trading_day.day_plan import DayPlan, iso
 from workflows.trading_day.overlays import Overlays, load_overlays
 
 T = TypeVar("T")
@@ -91,7 +94,44 @@ def open_desk_calendar(config: TradingConfig) -> TradingCalendar:
 def open_planner(config: TradingConfig, calendar: TradingCalendar, seed: int) -> DailyTradingWorkflow:
     """What plans days, and runs none: the prices are only asked for what they were before a day."""
     clock = WallClock()
-    market = open_prices(config, calendar, clock, seed)
+    return _planner(config, calendar, clock, open_prices(config, calendar, clock, seed))
+
+
+def plan_days(config: TradingConfig, calendar: TradingCalendar, dates: Iterable[date], seed: int) -> list[DayPlan]:
+    """Plan each of ``dates``: up to the last recorded price as a simulation does, later ones as a desk that runs will.
+
+    A later day is planned by the prices that such a desk has when the day begins, as far as they are known now.
+    """
+    recorded = open_planner(config, calendar, seed)
+    market, symbols = recorded.market_data, recorded.desk.desk.symbols
+    last = max(market.span(symbol)[1] for symbol in symbols) if market and symbols else date.max
+    clock, live, plans = _DayClock(), list[DailyTradingWorkflow](), list[DayPlan]()
+    for on in dates:
+        if on <= last:
+            plans.append(recorded.plan_day(on))
+            continue
+        clock.moment = datetime.combine(on, time(), calendar.timezone).astimezone(UTC)
+        if not live:  # `report` would hear of later trouble with the files: nothing is read later
+            prices = open_live_prices(config, calendar, clock, seed, report=lambda _: None)
+            live.append(_planner(config, calendar, clock, prices))
+        plans.append(live[0].plan_day(on))
+    return plans
+
+
+class _DayClock(WallClock):
+    """The machine's clock, but that it is always the same moment: the one when a day begins."""
+
+    def __init__(self) -> None:
+        self.moment = super().now()
+
+    def now(self) -> datetime:
+        """That moment."""
+        return self.moment
+
+
+def _planner(
+    config: TradingConfig, calendar: TradingCalendar, clock: Clock, market: MarketData
+) -> DailyTradingWorkflow:
     desk = read_desk(config.home, symbols=config.symbols, available=market.symbols)
     engine = WorkflowEngine({}, config, clock=clock)
     return DailyTradingWorkflow(
@@ -186,7 +226,7 @@ def on_simulated_loop(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 def preload_figures() -> None:
-    """Import what performance figures need, which takes seconds, before a simulated day rather than in it."""
+    """Import what performance figures need, which takes seconds, before a day rather than in it."""
     preload()
 
 
@@ -207,6 +247,7 @@ class LiveParts(DeskParts):
     tokens: TokenStore
     switch: HaltSwitch
     day_loop: DayLoop
+    reporter: DayReporter
     deadlines: Deadlines
     relay: AlertRelay
     report: Report
@@ -254,10 +295,7 @@ async def live_desk(
         )
         engine = WorkflowEngine(agents, config, run_store=run_store, clock=clock, services={"broker": gate})
         report = system_report(clock, engine.emit_event)
-        url = config.alert_webhook_url
-        alerts = (
-            await stack.enter_async_context(WebhookAlerts(url, clock=clock, mode=config.mode)) if url else NullAlerts()
-        )
+        alerts = await _open_alerts(config, clock, stack)
         relay = await stack.enter_async_context(AlertRelay(alerts, clock, board, on_outcome=metrics.count_alert))
         await stack.enter_async_context(LoopWatch(report, on_lag=metrics.observe_loop_lag))
         await stack.enter_async_context(engine)
@@ -274,6 +312,20 @@ async def live_desk(
         def beat() -> None:
             deadlines.beat(DAY_LOOP)
 
+        reporter = DayReporter(
+            reports=config.home / "reports",
+            calendar=calendar.code,
+            timezone=calendar.timezone,
+            mode=config.mode,
+            seed=LIVE_SEED,
+            broker=gate,
+            market=market,
+            desk=desk.desk,
+        )
+
+        async def write_report(plan: DayPlan, result: dict[str, Any]) -> None:
+            await reporter.write(await _ended(plan, result, run_store))
+
         deadlines.promise(DAY_LOOP, DAY_LOOP_PERIOD)
         parts = LiveParts(
             clock=clock,
@@ -287,7 +339,10 @@ async def live_desk(
             daily=daily,
             tokens=SqlTokenStore(database),
             switch=switch,
-            day_loop=DayLoop(daily, home=config.home, reopen_calendar=reopen_calendar, beat=beat),
+            day_loop=DayLoop(
+                daily, home=config.home, reopen_calendar=reopen_calendar, beat=beat, on_day_end=write_report
+            ),
+            reporter=reporter,
             deadlines=deadlines,
             relay=relay,
             report=report,
@@ -296,16 +351,39 @@ async def live_desk(
         yield parts
 
 
-async def halt_in_store(config: TradingConfig, level: HaltLevel, reason: str) -> None:
+async def _open_alerts(config: TradingConfig, clock: Clock, stack: AsyncExitStack) -> Alerts:
+    if not config.alert_webhook_url:
+        return NullAlerts()
+    from orchestration.adapters.alerts.webhook import WebhookAlerts  # with httpx, which nothing else of a desk needs
+
+    return await stack.enter_async_context(WebhookAlerts(config.alert_webhook_url, clock=clock, mode=config.mode))
+
+
+async def _ended(plan: DayPlan, result: dict[str, Any], run_store: RunStore) -> EndedDay:
+    """What a report needs to know of a day that has run; its runs are those that broke off before, too."""
+    records = await run_store.records(result["execution_id"])
+    runs = await run_store.runs(limit=RUNS_LOOKED_AT)
+    return EndedDay(
+        plan=plan.to_json(),
+        result=result,
+        date=plan.date,
+        session=plan.session,
+        since=records[0].at if plan.span is None else plan.span.starts_at,
+        runs=frozenset(run.run_id for run in runs if run.name == result["name"]),
+        event_log_sha256=event_log_sha256(records),
+    )
+
+
+async def halt_in_store(config: TradingConfig, level: HaltLevel, reason: str, *, by: str) -> None:
     """Write a halt for the desk that starts next; for when none runs."""
     async with _halts(config) as halts:
-        await halts.halt(Halt(level=level, reason=reason, at=WallClock().now(), by="cli"))
+        await halts.halt(Halt(level=level, reason=reason, at=WallClock().now(), by=by))
 
 
-async def resume_in_store(config: TradingConfig, reason: str) -> None:
+async def resume_in_store(config: TradingConfig, reason: str, *, by: str) -> None:
     """Lift the halt that the store holds; for when no desk runs."""
     async with _halts(config) as halts:
-        await halts.resume(reason=reason, at=WallClock().now(), by="cli")
+        await halts.resume(reason=reason, at=WallClock().now(), by=by)
 
 
 @asynccontextmanager

@@ -62,6 +62,16 @@ Reason = Annotated[
 ]
 
 
+By = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=60),
+    AfterValidator(_on_one_line),
+    Field(description="Who asks, as the audit is to name them: a person or a program. It is taken at its word."),
+]
+DEFAULT_BY = "api"
+"""Who asks when the request does not say."""
+
+
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -82,10 +92,18 @@ class HaltRequest(_Request, strict=True):
 
     level: Annotated[HaltLevel, BeforeValidator(_parse_level)] = HaltLevel.NO_NEW_ORDERS
     reason: Reason
+    by: By = DEFAULT_BY
+
+
+class ResumeRequest(_Request, strict=True):
+    """Lift the halt."""
+
+    reason: Reason
+    by: By = DEFAULT_BY
 
 
 class ReasonRequest(_Request, strict=True):
-    """Lift the halt, or cancel a run."""
+    """Cancel a run."""
 
     reason: Reason
 
@@ -199,7 +217,10 @@ class Statistics(_Answer):
 
 
 class SystemStatus(_Answer):
-    """The status of document 003, with the halt that holds."""
+    """The status of document 003, with the halt that holds, and what is left to do of it.
+
+    ``last_report`` is the page of the newest day that ended, on the daemon's machine; null while there is none.
+    """
 
     system_running: bool
     startup_time: str | None
@@ -208,6 +229,8 @@ class SystemStatus(_Answer):
     workflow_engine: WorkflowEngineStatus
     statistics: Statistics
     halt: HaltRow | None = None
+    halt_left: list[str] = []
+    last_report: str | None = None
 
 
 class PlannedTask(_Answer):

@@ -12,7 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from orchestration.api.schemas import Address
-from orchestration.domain.errors import DefinitionError
+from orchestration.domain.errors import DefinitionError, FinalError
 
 DEFAULT_GRACE_S = 5
 _BACKLOG = 2048
@@ -31,7 +31,8 @@ async def serve(
 ) -> AsyncIterator[Address]:
     """Answer requests while the body runs; yields where, once it does. Port 0 takes a free one.
 
-    The server is a task of ``tasks``, so its failure is the group's. On leaving, no new request is taken, those under
+    The server is a task of ``tasks``, so its end is the group's failure, also one without an error of its own: whoever
+    is left without doors can't be watched or halted any more. On leaving, no new request is taken, those under
     way have ``grace_s`` seconds, and what is left is cut off. Signals stay with the caller.
     Raises `DefinitionError` for an address that can't be had, and, unless ``force``, for one that others can reach.
     """
@@ -57,7 +58,7 @@ async def serve(
             await server.up.wait()
             yield Address(host=bound[0], port=bound[1])
         finally:
-            server.should_exit = True
+            server.leaving = server.should_exit = True
             await asyncio.wait([task])
 
 
@@ -67,11 +68,21 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.up = asyncio.Event()
+        self.leaving = False
 
     async def run_on(self, listener: socket.socket) -> None:
-        """Serve until `should_exit`; however it ends, its sockets are closed."""
+        """Serve until `should_exit`; however it ends, its sockets are closed.
+
+        Raises `FinalError` when it ends before `leaving` is set. It is not started again here: what made it end is not
+        known, so the process goes, with exit code 1, and its supervisor starts one whose parts are all new.
+        """
         try:
             await self.serve([listener])
+            if not self.leaving:
+                raise FinalError(
+                    "the HTTP server ended though nobody had asked it to, and a desk without doors can be neither "
+                    "watched nor halted: start belltower run again, and see what the log said before"
+                )
         finally:
             for connection in tuple(self.server_state.connections):
                 if connection.transport is not None:

@@ -1,6 +1,7 @@
 """Where the tokens of callers come from: the home's file, made at the first start, and their SHA-256 in the store."""
 
 import hashlib
+import logging
 import os
 import stat
 from pathlib import Path
@@ -15,6 +16,7 @@ FIRST_TOKEN = "first"  # noqa: S105 (the name of a token)
 SHORTEST = 32
 """Fewer characters than this could be guessed."""
 
+_log = logging.getLogger(__name__)
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -26,6 +28,7 @@ def sha256_of(token: str | bytes) -> str:
 async def open_first_token(home: Path, tokens: TokenStore, clock: Clock) -> str:
     """Return the token of ``home``, made if there is none, once ``tokens`` knows its SHA-256; again is harmless.
 
+    What was in the file before, if it was another one, opens nothing any more.
     Raises `DefinitionError` for a file that others may read, that holds no token, or that can't be made.
     """
     path = home / TOKEN_FILE
@@ -35,7 +38,8 @@ async def open_first_token(home: Path, tokens: TokenStore, clock: Clock) -> str:
         token = read_token(home)
     except OSError as error:
         raise DefinitionError(f"{path} can't be made: {error.strerror}; choose a BELLTOWER_HOME that can") from error
-    await tokens.add(sha256_of(token), name=FIRST_TOKEN, at=clock.now())
+    if await tokens.replace(sha256_of(token), name=FIRST_TOKEN, at=clock.now()):
+        _log.warning("%s holds another token than before; the old one is revoked", path)
     return token
 
 

@@ -12,6 +12,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 
 from orchestration.api.schemas import (
+    DEFAULT_BY,
     DaemonFile,
     Event,
     Events,
@@ -85,16 +86,16 @@ class DeskClient:
         """What runs, what was done, and the halt that holds."""
         return await self._get("/api/agentic/system/status", SystemStatus)
 
-    async def halt(self, level: HaltLevel, reason: str) -> HaltRow:
-        """Stop the desk in the way of ``level``; returns the halt that holds now."""
-        state = await self._post("/api/agentic/system/halt", HaltState, level=level.value, reason=reason)
+    async def halt(self, level: HaltLevel, reason: str, *, by: str = DEFAULT_BY) -> HaltRow:
+        """Stop the desk in the way of ``level``; returns the halt that holds now. The audit names ``by``."""
+        state = await self._post("/api/agentic/system/halt", HaltState, level=level.value, reason=reason, by=by)
         if state.halt is None:
             raise FinalError(f"the service at {self._http.base_url} took the halt and names none: look at its status")
         return state.halt
 
-    async def resume(self, reason: str) -> None:
-        """Lift the halt."""
-        await self._post("/api/agentic/system/resume", HaltState, reason=reason)
+    async def resume(self, reason: str, *, by: str = DEFAULT_BY) -> None:
+        """Lift the halt. The audit names ``by``."""
+        await self._post("/api/agentic/system/resume", HaltState, reason=reason, by=by)
 
     async def plan(self, on: date | None = None) -> PlanDay:
         """The plan of a day; ``None``: today's."""

@@ -10,5 +10,8 @@ class TokenStore(Protocol):
     async def add(self, sha256: str, *, name: str, at: datetime) -> None:
         """Keep one more token; the same one again changes nothing."""
 
+    async def replace(self, sha256: str, *, name: str, at: datetime) -> int:
+        """Make this the one token of that ``name``; return how many others of the name open nothing any more."""
+
     async def all(self) -> frozenset[str]:
         """The hashes of all tokens."""

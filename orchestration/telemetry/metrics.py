@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
@@ -151,6 +151,12 @@ class Metrics:
         self._day_types = Gauge(
             name("day_type"), "1 for each kind that the day is of.", ("day_type",), registry=registry
         )
+        self._overdue = Gauge(
+            name("stage_overdue_seconds"),
+            "How long ago a stage ended that still has unfinished tasks; 0 for the others.",
+            ("stage",),
+            registry=registry,
+        )
         bell = Gauge(
             name("next_bell_seconds"), "Time left to the next open or close of the exchange.", registry=registry
         )
@@ -170,6 +176,7 @@ class Metrics:
         self._halt = Gauge(name("halt_level"), "1 for the level of halt that holds.", ("level",), registry=registry)
         for unknown in (self._next_session, self._equity):
             unknown.set(math.nan)
+        self.set_overdue({})
         _mark(self._phase, PHASES, {CLOSED})
         _mark(self._day_types, DayType, ())
         _mark(self._halt, (NO_HALT, *HaltLevel), {NO_HALT})
@@ -295,6 +302,12 @@ class Metrics:
         if phase not in PHASES:
             raise DefinitionError(f"the phase is {phase!r}{nearest(phase, PHASES)}")
         _mark(self._phase, PHASES, {phase})
+
+    @_if_enabled
+    def set_overdue(self, overdue: Mapping[str, timedelta]) -> None:
+        """How long ago each stage ended that is not finished, by name; a name that is no stage's is left out."""
+        for stage in StageName:
+            self._overdue.labels(stage).set(overdue.get(stage, timedelta()).total_seconds())
 
     @_if_enabled
     def set_day_types(self, day_types: Iterable[DayType]) -> None:

@@ -4,8 +4,7 @@ import asyncio
 import json
 import os
 import sqlite3
-import threading
-from collections.abc import Callable
+import sys
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -14,78 +13,31 @@ from typing import Any
 import httpx
 import pytest
 
+from orchestration import cli, wiring
 from orchestration import controller as controller_module
-from orchestration import wiring
 from orchestration.adapters.sql.database import Database
 from orchestration.adapters.sql.halt_store import SqlHaltStore
 from orchestration.adapters.sql.run_store import SqlRunStore
 from orchestration.api import server
 from orchestration.api.schemas import SystemStatus
 from orchestration.client.client import DeskClient, find_daemon
-from orchestration.config import TradingConfig, environment_name
-from orchestration.controller import DAYS, HEALTH_CHECKS, OrchestrationController
-from orchestration.domain.errors import DefinitionError, StoreUnavailableError
+from orchestration.config import TradingConfig
+from orchestration.controller import DAYS, HEALTH_CHECKS
+from orchestration.domain.errors import DefinitionError, FinalError, StoreUnavailableError
 from orchestration.domain.events import OrchestrationEvent
 from orchestration.domain.halts import HaltLevel
 from orchestration.domain.health import Health
 from orchestration.domain.records import RecordKind
 from orchestration.domain.retry import RetryStrategy
-from orchestration.system.clock import WallClock
-from orchestration.system.home_lock import home_lock
-from tests.desk import exchange
+from orchestration.telemetry import upkeep
+from tests.integration.live_desk import PATIENCE_S, assert_nothing_half_started, completed, desk, until
 from workflows.day_loop import DayLoop
 from workflows.plan_changes import EARLIER
 
-SATURDAY = datetime(2012, 12, 8, 12, tzinfo=UTC)
 PRE_MARKET = datetime(2012, 12, 12, 11, tzinfo=UTC)
-PATIENCE_S = 10.0
 
 
-class SetClock(WallClock):
-    """The machine's clock, set to ``start`` when it is made."""
-
-    def __init__(self, start: datetime) -> None:
-        self.offset = start - super().now()
-
-    def now(self) -> datetime:
-        return super().now() + self.offset
-
-
-@pytest.fixture(autouse=True)
-def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No settings from outside, and calendars that are built once."""
-    for field in TradingConfig.model_fields:
-        monkeypatch.delenv(environment_name(field), raising=False)
-    monkeypatch.setattr(wiring, "open_desk_calendar", lambda config: exchange(config.calendar))
-
-
-def desk(home: Path, start: datetime = SATURDAY, **settings: Any) -> OrchestrationController:
-    return OrchestrationController(TradingConfig(home=home, **{"port": 0, **settings}), clock=SetClock(start))
-
-
-async def until(fact: Callable[[], object]) -> None:
-    """Turn the loop until ``fact`` holds."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not fact():  # noqa: ASYNC110 (whatever the fact is, nobody announces it)
-            await asyncio.sleep(0.005)
-
-
-def completed(control: OrchestrationController, tasks: int) -> bool:
-    done = control.get_system_status()["statistics"]["total_tasks_completed"]
-    return isinstance(done, int) and done >= tasks
-
-
-def threads() -> set[str]:
-    ours = ("loop-watch", "belltower-store")
-    return {one.name for one in threading.enumerate() if one.name.startswith(ours)}
-
-
-def assert_nothing_half_started(home: Path) -> None:
-    assert not (home / "daemon.json").exists()
-    assert threads() == set()
-    assert asyncio.all_tasks() == {asyncio.current_task()}
-    with home_lock(home):
-        pass
+pytestmark = pytest.mark.usefixtures("settled")
 
 
 def task(name: str, *needs: str) -> dict[str, Any]:
@@ -195,14 +147,49 @@ async def test_a_halt_is_kept_over_a_restart_and_lifted_by_resume_with_audit_row
 
 
 async def test_a_halt_that_was_written_while_no_desk_ran_holds_from_the_start(tmp_path: Path) -> None:
-    await wiring.halt_in_store(TradingConfig(home=tmp_path), HaltLevel.NO_NEW_ORDERS, "overnight news")
+    await wiring.halt_in_store(TradingConfig(home=tmp_path), HaltLevel.NO_NEW_ORDERS, "overnight news", by="ann")
     async with desk(tmp_path) as control:
         assert control.get_system_status()["halt"]["level"] == "no_new_orders"
         with pytest.raises(DefinitionError, match="a daemon"):
-            await wiring.resume_in_store(TradingConfig(home=tmp_path), "not while one runs")
-    await wiring.resume_in_store(TradingConfig(home=tmp_path), "read it")
+            await wiring.resume_in_store(TradingConfig(home=tmp_path), "not while one runs", by="ann")
+    await wiring.resume_in_store(TradingConfig(home=tmp_path), "read it", by="bob")
     async with desk(tmp_path) as control:
         assert control.get_system_status()["halt"] is None
+
+
+async def test_a_halt_from_the_command_line_is_recorded_as_such_by_the_daemon_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def belltower(*words: str) -> int:
+        monkeypatch.setattr(sys, "argv", ["belltower", *words, "--home", str(tmp_path)])
+        return await asyncio.to_thread(cli._guarded, lambda: cli.app(standalone_mode=False))
+
+    async with desk(tmp_path) as control:
+        assert await belltower("halt", "--reason", "fills look odd") == 0
+        assert control.get_system_status()["halt"]["by"] == "cli"
+        assert await belltower("resume", "--reason", "they are right") == 0
+    assert await belltower("halt", "--reason", "overnight news") == 0
+    async with Database(f"sqlite:///{tmp_path / 'belltower.db'}") as database:
+        rows = [(row.by, row.action) for row in await SqlHaltStore(database).audit()]
+    assert rows == [("cli", "halt"), ("cli", "resume"), ("cli", "halt")]
+
+
+# -- who may come in
+
+
+async def test_a_token_whose_file_was_replaced_opens_nothing_after_the_next_start(tmp_path: Path) -> None:
+    tokens, answers = list[str](), list[int]()
+    for _ in range(2):
+        (tmp_path / "token").unlink(missing_ok=True)
+        async with desk(tmp_path):
+            url, token = find_daemon(tmp_path)
+            tokens.append(token)
+            async with httpx.AsyncClient(base_url=url, trust_env=False) as http:
+                answers = [
+                    (await http.get("/health/components", headers={"Authorization": f"Bearer {one}"})).status_code
+                    for one in tokens
+                ]
+    assert answers == [401, 200]
 
 
 # -- what stops a start
@@ -273,7 +260,7 @@ async def test_a_wrong_desk_file_stops_the_start(tmp_path: Path) -> None:
 
 
 async def test_a_part_that_dies_is_restarted_and_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(controller_module, "RESTARTS", RetryStrategy(base_delay=0.2, max_delay=60.0))
+    monkeypatch.setattr(upkeep, "RESTARTS", RetryStrategy(base_delay=0.2, max_delay=60.0))
     deaths: list[float] = []
     lives = DayLoop.run
 
@@ -343,6 +330,28 @@ async def test_when_the_doors_die_the_daemon_goes_down_with_their_error(
     die.set()
     with pytest.raises(RuntimeError, match="fell off"):
         await running
+    assert_nothing_half_started(tmp_path)
+
+
+async def test_when_the_doors_end_without_an_error_the_daemon_goes_down_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers: list[server._Server] = []
+    startup = server._Server.startup
+
+    async def noted(self: server._Server, sockets: Any = None) -> None:
+        servers.append(self)
+        await startup(self, sockets)
+
+    monkeypatch.setattr(server._Server, "startup", noted)
+    control = desk(tmp_path)
+    running = asyncio.create_task(control.run())
+    await until(lambda: control.get_system_status()["system_running"])
+    servers[0].should_exit = True  # what uvicorn does when it has had enough, and then it simply returns
+    async with asyncio.timeout(PATIENCE_S):
+        with pytest.raises(FinalError, match="the HTTP server ended though nobody had asked it to"):
+            await running
+    assert not control.alive()
     assert_nothing_half_started(tmp_path)
 
 

@@ -9,21 +9,30 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class MemoryTokenStore:
-    """A `TokenStore` in a set."""
+    """A `TokenStore` in a dictionary."""
 
     def __init__(self) -> None:
-        self._hashes: set[str] = set()
+        self._names: dict[str, str] = {}
+        """By hash."""
 
     async def add(self, sha256: str, *, name: str, at: datetime) -> None:
-        """Keep one more token; nobody can ask this store for names and dates, so they are let go."""
+        """Keep one more token; nobody can ask this store for dates, so they are let go."""
         require_sha256(sha256)
         if at.tzinfo is None:
             raise DefinitionError(f"the moment {at.isoformat()} has no zone; give an aware one, in UTC")
-        self._hashes.add(sha256)
+        self._names.setdefault(sha256, name)
+
+    async def replace(self, sha256: str, *, name: str, at: datetime) -> int:
+        """Keep this token and forget the others of its name."""
+        await self.add(sha256, name=name, at=at)
+        revoked = [one for one, its in self._names.items() if its == name and one != sha256]
+        for one in revoked:
+            del self._names[one]
+        return len(revoked)
 
     async def all(self) -> frozenset[str]:
         """The hashes of all tokens."""
-        return frozenset(self._hashes)
+        return frozenset(self._names)
 
 
 def require_sha256(text: str) -> None:

@@ -4,11 +4,8 @@ from fastapi import APIRouter
 
 from orchestration.api.problems import BODY_STATUSES, documented
 from orchestration.api.routes.documents import Document
-from orchestration.api.schemas import HaltRequest, HaltRow, HaltState, ReasonRequest, SystemStatus
+from orchestration.api.schemas import HaltRequest, HaltRow, HaltState, ResumeRequest, SystemStatus
 from orchestration.ports.desk_control import DeskControl
-
-BY = "api"
-"""Who halts and resumes, as the audit names it."""
 
 
 def routes(control: DeskControl) -> APIRouter:
@@ -23,12 +20,12 @@ def routes(control: DeskControl) -> APIRouter:
     @router.post("/halt", responses=documented(*BODY_STATUSES, 503))
     async def halt(request: HaltRequest) -> HaltState:
         """Stop at once in the way of ``level``, until resumed; a halt that holds already is replaced."""
-        return HaltState(halt=HaltRow.of(await control.halt(request.level, request.reason, BY)))
+        return HaltState(halt=HaltRow.of(await control.halt(request.level, request.reason, request.by)))
 
     @router.post("/resume", responses=documented(*BODY_STATUSES, 503))
-    async def resume(request: ReasonRequest) -> HaltState:
+    async def resume(request: ResumeRequest) -> HaltState:
         """Lift the halt; without one only the audit gains a row."""
-        await control.resume(request.reason, BY)
+        await control.resume(request.reason, request.by)
         return HaltState(halt=None)
 
     return router

@@ -139,6 +139,13 @@ async def test_an_answer_that_makes_no_sense_is_final(answer: httpx.Response, sa
         await answering(answer).status()
 
 
+async def test_who_halts_and_resumes_can_be_said(client: DeskClient, desk: FakeDesk) -> None:
+    held = await client.halt(HaltLevel.FLATTEN, "fat finger", by="ann")
+    assert held.by == "ann"
+    await client.resume("mended", by="bob")
+    assert [(row.action, row.by) for row in desk.audit] == [("halt", "ann"), ("resume", "bob")]
+
+
 async def test_a_halt_that_is_not_confirmed_is_an_error() -> None:
     with pytest.raises(FinalError, match="names none"):
         await answering(httpx.Response(200, json={"halt": None})).halt(HaltLevel.FLATTEN, "x")

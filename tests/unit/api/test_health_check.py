@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from orchestration import health_check
-from orchestration.config import default_home
+from orchestration.config import default_home, read_environment
 from orchestration.health_check import find_home, look, main
 
 
@@ -112,6 +112,42 @@ def test_a_file_that_is_none_of_ours_is_not_ready(tmp_path: Path, text: str) -> 
 def test_a_file_that_cant_be_read_is_not_ready(tmp_path: Path) -> None:
     (tmp_path / "daemon.json").mkdir()
     assert (look(tmp_path) or "").endswith("can't be read: Is a directory")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "BELLTOWER_HOME=/srv/desk",
+        "export BELLTOWER_HOME=/srv/desk",
+        "  BELLTOWER_HOME = '/srv/desk'  # ours",
+        'BELLTOWER_HOME="/srv/a desk#2"',
+        "BELLTOWER_HOME=/srv/desk # ours",
+        "BELLTOWER_HOME=/srv/desk#2",
+        "BELLTOWER_HOME=/srv/first\nBELLTOWER_HOME=/srv/second",
+        "# BELLTOWER_HOME=/srv/desk",
+        "BELLTOWER_CALENDAR=XLON\r\nBELLTOWER_HOME=/srv/desk\r\n",
+        "MY_BELLTOWER_HOME=/srv/desk",
+        "BELLTOWER_HOME",
+        "",
+    ],
+)
+@pytest.mark.parametrize("environment", [None, "/srv/other"])
+def test_a_dotenv_of_the_working_folder_is_read_as_the_settings_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, environment: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_bytes(line.encode())
+    monkeypatch.delenv("BELLTOWER_HOME", raising=False)
+    if environment is not None:
+        monkeypatch.setenv("BELLTOWER_HOME", environment)
+    assert find_home() == Path(read_environment(None).get("BELLTOWER_HOME", default_home()))
+
+
+def test_a_dotenv_that_cant_be_read_names_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("BELLTOWER_HOME", raising=False)
+    (tmp_path / ".env").write_bytes(b"BELLTOWER_HOME=\xff")
+    assert find_home() == default_home()
 
 
 @pytest.mark.parametrize("data", [None, "", " ", "/srv/data"])

@@ -40,6 +40,9 @@ def checked(answer: httpx.Response, status: int) -> dict[str, Any]:
         ({"reason": 5}, "body.reason", "input should be a valid string"),
         ({"reason": "x", "level": "no_new_order"}, "body.level", "halt level is 'no_new_order'; did you mean"),
         ({"reason": "x", "level": None}, "body.level", "halt level is 'None'; known: cancel_all, close_only"),
+        ({"reason": "x", "by": ""}, "body.by", "string should have at least 1 character"),
+        ({"reason": "x", "by": "ann\nhalt"}, "body.by", "write it on one line, without control characters"),
+        ({"reason": "x", "by": "a" * 61}, "body.by", "string should have at most 60 characters"),
         ({"reason": "x", "lvel": "flatten"}, "body", "there is no field 'lvel'; did you mean 'level'?"),
     ],
 )
@@ -66,7 +69,7 @@ async def test_every_fault_is_listed(http: httpx.AsyncClient) -> None:
         (b"[1]", 422, "body: send a JSON object"),
         (b"null", 422, "body: send a JSON object"),
         (b'{"reason": "\\ud800"}', 422, "body.reason: input should be a valid string"),
-        (b'{"\\ud800": 1}', 422, "body: there is no field '\\ud800'; known: level, reason"),
+        (b'{"\\ud800": 1}', 422, "body: there is no field '\\ud800'; known: by, level, reason"),
         (b"\xff\xfe{", 400, "body: send JSON in UTF-8"),
         (b"[" * 100_000, 400, "body: send JSON in UTF-8, nested less deeply"),
     ],

@@ -152,7 +152,9 @@ async def test_the_openapi_document_is_whole(http: httpx.AsyncClient) -> None:
     assert {"Problem", "Fault"} <= set(schemas)
     assert not {"HTTPValidationError", "ValidationError"} & set(schemas)
     requests = [schemas[name] for name in schemas if name.endswith("Request")]
-    assert [one["additionalProperties"] for one in requests] == [False, False]
+    assert [one["additionalProperties"] for one in requests] == [False, False, False]
+    assert "by" in schemas["HaltRequest"]["properties"]
+    assert "description" in schemas["ResumeRequest"]["properties"]["by"]
 
 
 async def test_the_document_says_which_routes_want_a_token(http: httpx.AsyncClient) -> None:

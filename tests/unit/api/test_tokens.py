@@ -42,6 +42,20 @@ async def test_the_next_start_finds_the_same_token(tmp_path: Path) -> None:
     assert await store.all() == {sha256_of(first)}
 
 
+async def test_a_new_file_revokes_the_token_that_the_old_one_held(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = MemoryTokenStore()
+    old = await open_first_token(tmp_path, store, CLOCK)
+    assert not caplog.messages
+    (tmp_path / "token").unlink()
+    new = await open_first_token(tmp_path, store, CLOCK)
+    assert new != old
+    assert await store.all() == {sha256_of(new)}
+    assert "the old one is revoked" in caplog.text
+    assert old not in caplog.text
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o610, 0o601])
 async def test_a_token_that_others_can_reach_is_refused(tmp_path: Path, mode: int) -> None:
     store = MemoryTokenStore()

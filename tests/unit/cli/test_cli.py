@@ -206,6 +206,12 @@ def test_a_plan_for_people_says_why(belltower: Command) -> None:
     assert "the exchange closes early" in found.out
 
 
+def test_a_day_after_the_recorded_ones_is_planned_by_the_prices_that_are_replayed_then(belltower: Command) -> None:
+    [day] = json.loads(belltower("plan", "2016-06-09", "--json", "--home", "home").out)["days"]
+    assert day["warnings"] == []
+    assert "execute_trades" in {task["name"] for stage in day["stages"] for task in stage["tasks"]}
+
+
 def test_a_simulation_as_json_is_one_document_and_nothing_else(belltower: Command, tmp_path: Path) -> None:
     found = belltower("simulate", "--date", "2012-11-23", "--symbols", "goog", "--json", "--home", "home")
     document = json.loads(found.out)

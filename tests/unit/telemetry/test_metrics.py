@@ -285,6 +285,17 @@ def test_exactly_one_phase_holds() -> None:
         metrics.set_phase("lunch")
 
 
+def test_a_stage_is_overdue_until_it_is_not_and_names_that_are_none_are_left_out() -> None:
+    metrics = metrics_at()
+    overdue = "belltower_stage_overdue_seconds"
+    assert {s.labels["stage"] for s in families(metrics)[overdue].samples} == set(PHASES) - {"closed"}
+    metrics.set_overdue({"intraday": timedelta(minutes=2), "earlier": timedelta(minutes=3)})
+    assert value(metrics, overdue, stage="intraday") == 120
+    assert sum(s.value for s in families(metrics)[overdue].samples) == 120
+    metrics.set_overdue({})
+    assert value(metrics, overdue, stage="intraday") == 0
+
+
 def test_the_time_to_the_bell_runs_down_between_scrapes_and_stops_at_zero() -> None:
     clock = ManualClock()
     metrics = metrics_at(clock)

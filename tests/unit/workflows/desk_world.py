@@ -16,10 +16,12 @@ from orchestration.config import TradingConfig
 from orchestration.domain.events import OrchestrationEvent
 from orchestration.domain.json_value import JsonValue
 from orchestration.engine.engine import WorkflowEngine
+from orchestration.ports.clock import Clock
 from orchestration.ports.market_data import MarketData
 from orchestration.ports.run_store import RunStore
 from orchestration.ports.trading_calendar import TradingCalendar
 from tests.calendars import WeekdayCalendar
+from tests.unit.simulated.steered_clock import SteeredClock
 from workflows.daily_trading import DailyTradingWorkflow
 from workflows.day_loop import DayLoop
 from workflows.trading_day.day_plan import DayPlan
@@ -47,10 +49,17 @@ class SteppedClock(SimulatedClock):
         return super().now() + self.step
 
 
+class NappingClock(SteeredClock):
+    """The machine's own clock, which looks at the wall again after each nap; what waits by it alone waits too long."""
+
+    async def quiet(self) -> None:
+        await SimulatedClock(self.now()).quiet()
+
+
 class Helper:
     """An agent that notes what it was asked and answers, or is still at it when ``slow`` names the task."""
 
-    def __init__(self, slow: Mapping[str, float], clock: SimulatedClock) -> None:
+    def __init__(self, slow: Mapping[str, float], clock: Clock) -> None:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self._slow = slow
         self._clock = clock
@@ -67,7 +76,7 @@ class Helper:
 class World:
     """The parts, and what was heard of them."""
 
-    clock: SteppedClock
+    clock: SteppedClock | NappingClock
     daily: DailyTradingWorkflow
     store: RunStore
     helpers: dict[str, Helper]
@@ -126,12 +135,16 @@ def in_world(
     store: RunStore | None = None,
     slow: Mapping[str, float] | None = None,
     missing: str | None = None,
+    napping: bool = False,
 ) -> World:
-    """Run ``test`` on a simulated loop that stands at ``start``; ``missing`` is an agent that is not there."""
+    """Run ``test`` on a simulated loop that stands at ``start``; ``missing`` is an agent that is not there.
+
+    ``napping``: on the clock of a real desk rather than a simulated one.
+    """
     store = store or MemoryRunStore()
 
     async def main() -> World:
-        clock = SteppedClock(utc(start))
+        clock = NappingClock(utc(start)) if napping else SteppedClock(utc(start))
         helpers = {name: Helper(slow or {}, clock) for name in NAMES if name != missing}
         config = TradingConfig(home=home)
         async with WorkflowEngine(helpers, config, clock=clock, run_store=store, ids=SimulatedIds(clock)) as engine:

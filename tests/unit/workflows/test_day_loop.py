@@ -69,6 +69,24 @@ def test_a_beat_comes_at_least_once_a_minute_also_while_a_day_runs(tmp_path: Pat
     assert world.beats[-1] >= utc("2012-12-10T21:59")
 
 
+def test_a_wall_clock_that_is_set_back_holds_nothing_up(tmp_path: Path) -> None:
+    """Beats and looks at the files go on by the monotonic clock; the day begins when the clock shows its hour."""
+
+    async def run(world: World) -> None:
+        async with world.looping():
+            await asyncio.sleep(600)
+            world.clock.step -= timedelta(hours=3)
+            beats = len(world.beats)
+            write(tmp_path / "days" / "standard.yaml", "day_type: standard\nremove: {system_maintenance: not here}\n")
+            await asyncio.sleep(120)
+            assert len(world.beats) - beats >= 2
+            assert len(world.market("plan_changed")) == 1
+            await world.until("2012-12-10T22:30")
+
+    world = in_world(run, tmp_path, "2012-12-10T10:00", napping=True)
+    assert [start[:19] for start in starts(world)] == ["2012-12-10T11:00:00"]
+
+
 # -- the files of the home
 
 
