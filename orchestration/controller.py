@@ -236,6 +236,7 @@ class OrchestrationController:
                             group.create_task(self._kept_up(DAYS, self._run_days), name=DAYS),
                             group.create_task(self._kept_up(HEALTH_CHECKS, self._health_loop), name=HEALTH_CHECKS),
                             group.create_task(parts.deadlines.run(), name="deadlines"),
+                            *(group.create_task(self._go_on(run_id), name=run_id) for run_id in parts.recovered),
                         ]
                         self._up.set()
                         _log.info("the desk runs: %s", parts.market_data.source)
@@ -262,7 +263,7 @@ class OrchestrationController:
             await parts.engine.register_event_handler(None, handler)
         self._board.register(DAYS)
         self._board.register(HEALTH_CHECKS)
-        self._board.add_check("store", lambda: _answered(parts.run_store.runs(limit=1)))
+        self._board.add_check("store", lambda: _look_at_store(parts))
         self._board.add_check("broker", lambda: _answered(parts.broker.account()))
         self._board.add_check("prices", self._look_at_prices)
         for name, agent in parts.agents.items():
@@ -271,6 +272,15 @@ class OrchestrationController:
             self._board.add_check(f"agent {name}", lambda agent=agent: _look_at(agent), required=False)  # type: ignore[misc]  # the default binds this agent
         await parts.switch.carry_out()
         return parts
+
+    async def _go_on(self, run_id: str) -> None:
+        """Carry out what a dead process began; what goes wrong with it harms nobody else."""
+        try:
+            result = await self._need().engine.execute_workflow(run_id)
+        except OrchestrationError as error:
+            await self._need().report("engine", f"execution {run_id} did not go on: {error}")
+        else:
+            _log.info("execution %s, begun by an earlier process, %s", run_id, result["status"])
 
     async def _kept_up(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         await keep_up(name, work, clock=self._clock, board=self._board, report=self._need().report)
@@ -340,6 +350,11 @@ def _is_open(parts: LiveParts, now: datetime) -> bool:
     """Whether the exchange trades now."""
     session = parts.calendar.session(now.astimezone(parts.calendar.timezone).date())
     return session is not None and session.is_open(now)
+
+
+async def _look_at_store(parts: LiveParts) -> str | None:
+    await parts.run_store.runs(limit=1)
+    return parts.engine.trouble
 
 
 async def _answered(call: Awaitable[object]) -> str | None:

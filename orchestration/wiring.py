@@ -17,12 +17,15 @@ from orchestration.adapters.alerts.null import NullAlerts
 from orchestration.adapters.brokers.gate import GatedBroker
 from orchestration.adapters.brokers.halting import HaltSwitch
 from orchestration.adapters.brokers.paper import PaperBroker
+from orchestration.adapters.brokers.reconciliation import BrokerReconciliation
+from orchestration.adapters.brokers.recorded import RecordedBroker
 from orchestration.adapters.markets.exchange_calendar import open_calendar
 from orchestration.adapters.markets.growing_csv import GrowingCsvMarket
 from orchestration.adapters.markets.live_calendar import LiveCalendar
 from orchestration.adapters.markets.replay import ReplayedMarket
 from orchestration.adapters.markets.sample_prices import SamplePrices, open_market_data
 from orchestration.adapters.memory.ledger import MemoryLedger
+from orchestration.adapters.memory.order_log import MemoryOrderLog
 from orchestration.adapters.memory.run_store import MemoryRunStore
 from orchestration.adapters.simulated.clock import SimulatedClock
 from orchestration.adapters.simulated.ids import SimulatedIds
@@ -31,6 +34,7 @@ from orchestration.adapters.sql.database import Database
 from orchestration.adapters.sql.halt_store import SqlHaltStore
 from orchestration.adapters.sql.ledger import SqlLedger
 from orchestration.adapters.sql.migration import upgrade
+from orchestration.adapters.sql.order_log import SqlOrderLog
 from orchestration.adapters.sql.run_store import SqlRunStore
 from orchestration.adapters.sql.token_store import SqlTokenStore
 from orchestration.config import TradingConfig
@@ -185,7 +189,7 @@ async def simulated_desk(
             return tuple(restriction for daily in days for restriction in daily.restrictions)
 
         broker = GatedBroker(
-            inner,
+            RecordedBroker(inner, log=MemoryOrderLog(), clock=clock, compared=True),
             clock=clock,
             limits=desk.desk.limits,
             market_data=market,
@@ -245,6 +249,8 @@ class LiveParts(DeskParts):
     """A desk that runs by the wall clock, with what watches over it."""
 
     tokens: TokenStore
+    recovered: tuple[str, ...]
+    """The executions that a dead process began and that are no days; somebody has to go on with them."""
     switch: HaltSwitch
     day_loop: DayLoop
     reporter: DayReporter
@@ -279,8 +285,18 @@ async def live_desk(
         inner = await PaperBroker.open(
             ledger=SqlLedger(database), market_data=market, calendar=calendar, clock=clock, desk=desk.desk
         )
+
+        def order_trouble(message: str) -> None:
+            if holder:
+                alert = {"source": "orders", "message": message, "at": iso(clock.now())}
+                holder[0].engine.publish(OrchestrationEvent.SYSTEM_ALERT, alert)
+            else:
+                early.append(message)
+
+        early: list[str] = []
+        recorded = RecordedBroker(inner, log=SqlOrderLog(database), clock=clock, report=order_trouble)
         gate = GatedBroker(
-            inner,
+            recorded,
             clock=clock,
             limits=desk.desk.limits,
             market_data=market,
@@ -289,7 +305,11 @@ async def live_desk(
             halt=lambda: switch.current,
             scale=lambda: holder[0].daily.limit_scale if holder else 1.0,
         )
-        switch = await HaltSwitch.open(store=SqlHaltStore(database), gate=gate, clock=clock)
+        halts = SqlHaltStore(database)
+        switch = await HaltSwitch.open(
+            store=halts, gate=gate, clock=clock, before_resume=lambda reason, by: reconciliation.accept(reason, by)
+        )
+        reconciliation = BrokerReconciliation(recorded, switch=switch, halts=halts, clock=clock, report=order_trouble)
         agents = build_agents(
             market_data=market, broker=gate, config=config, clock=clock, desk=desk.desk, timezone=calendar.timezone
         )
@@ -299,8 +319,10 @@ async def live_desk(
         relay = await stack.enter_async_context(AlertRelay(alerts, clock, board, on_outcome=metrics.count_alert))
         await stack.enter_async_context(LoopWatch(report, on_lag=metrics.observe_loop_lag))
         await stack.enter_async_context(engine)
-        for run_id in await engine.interrupt_unfinished():
-            await report("engine", f"execution {run_id} was broken off by the end of the process that carried it out")
+        recovered = await engine.recover()
+        for one in recovered:
+            if one.reason is not None:
+                await report("engine", f"execution {one.run_id} of {one.name} was ended: {one.reason}")
         daily = DailyTradingWorkflow(
             engine, config, calendar=calendar, market_data=market, desk=desk, overlays=_overlays(config)
         )
@@ -340,14 +362,23 @@ async def live_desk(
             tokens=SqlTokenStore(database),
             switch=switch,
             day_loop=DayLoop(
-                daily, home=config.home, reopen_calendar=reopen_calendar, beat=beat, on_day_end=write_report
+                daily,
+                home=config.home,
+                reopen_calendar=reopen_calendar,
+                beat=beat,
+                on_day_end=write_report,
+                recovered=[(one.run_id, one.name) for one in recovered if one.state and "session" in one.labels],
             ),
+            recovered=tuple(one.run_id for one in recovered if one.state and "session" not in one.labels),
             reporter=reporter,
             deadlines=deadlines,
             relay=relay,
             report=report,
         )
+        await stack.enter_async_context(reconciliation)
         holder.append(parts)
+        for message in early:
+            await report("orders", message)
         yield parts
 
 
