@@ -277,7 +277,7 @@ async def live_desk(
             holder[0].engine.publish(OrchestrationEvent.SYSTEM_ALERT, alert)
 
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database(f"sqlite:///{config.home / 'belltower.db'}"))
+        database = await stack.enter_async_context(Database(config.store_url))
         await upgrade(database)
         run_store = SqlRunStore(database)
         market = await asyncio.to_thread(open_live_prices, config, calendar, clock, LIVE_SEED, report=price_trouble)
@@ -420,6 +420,6 @@ async def resume_in_store(config: TradingConfig, reason: str, *, by: str) -> Non
 @asynccontextmanager
 async def _halts(config: TradingConfig) -> AsyncIterator[SqlHaltStore]:
     with home_lock(config.home):  # a desk that starts now would not see what is written
-        async with Database(f"sqlite:///{config.home / 'belltower.db'}") as database:
+        async with Database(config.store_url) as database:
             await upgrade(database)
             yield SqlHaltStore(database)

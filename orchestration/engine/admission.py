@@ -122,6 +122,8 @@ class Admission:
         """Tell the agent's breaker how an attempt ended; return what there is to say about that."""
         breaker = self._agent_lane(agent).breaker
         if record.kind is RecordKind.TASK_COMPLETED:
+            if "cached" in record.data:
+                return None  # the agent was not asked
             return f"{agent} answers again" if breaker.succeeded(entry) else None
         if record.kind not in _FAILED:
             return None

@@ -313,7 +313,8 @@ class RunCore:
             return
         match event:
             case AttemptSucceeded():
-                self._end(task, RecordKind.TASK_COMPLETED, {"result": event.result, "attempt": event.attempt})
+                data: JsonObject = {"result": event.result, "attempt": event.attempt}
+                self._end(task, RecordKind.TASK_COMPLETED, {**data, "cached": True} if event.cached else data)
             case AttemptFailed():
                 self._agent_error(task, event.error)
                 self._failed(task, TaskStatus.FAILED, event.error, retryable=event.retryable)

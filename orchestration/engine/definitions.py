@@ -10,6 +10,7 @@ from typing import Any
 from orchestration.domain.definition import (
     AgentWork,
     Announcement,
+    CachePolicy,
     HandlerWork,
     StageDefinition,
     TaskDefinition,
@@ -24,7 +25,7 @@ from orchestration.domain.recurrence import latest_not_after, occurrence_name, o
 from orchestration.domain.session import Interval
 from orchestration.domain.states import Effects, OnFailure
 from orchestration.engine.expressions import parse
-from orchestration.engine.forms import Behaviour, ListForm, StagedForm, StageForm, TaskForm, read_form
+from orchestration.engine.forms import Behaviour, CacheForm, ListForm, StagedForm, StageForm, TaskForm, read_form
 from orchestration.engine.in_process_executor import import_handler, method_name
 from orchestration.engine.task_types import TaskTypes
 from orchestration.schema import validate
@@ -163,6 +164,7 @@ class _Reader:
     ) -> Iterable[TaskDefinition]:
         work, behaviour = self._read_work(name, form, where)
         retries = self._defaults.max_retries if self._staged else 0
+        effects = form.effects or _effects(work)
         dated = partial(
             TaskDefinition,
             stage=stage,
@@ -171,9 +173,10 @@ class _Reader:
             timeout_s=behaviour.timeout or self._defaults.timeout_s,
             max_retries=retries if behaviour.max_retries is None else behaviour.max_retries,
             retry_delays=None if behaviour.retry_delays is None else tuple(behaviour.retry_delays),
-            effects=form.effects or _effects(work),
+            effects=effects,
             when=behaviour.when,
             skip_conditions=tuple(c.model_dump() for c in behaviour.skip_conditions),
+            cache=None if behaviour.cache is None else _cache(behaviour.cache, effects, where),
         )
         if behaviour.when is not None:
             _named(f"{where}.when", lambda: parse(str(behaviour.when)))
@@ -268,6 +271,16 @@ def _effects(work: Work) -> Effects:
             return Effects.EXTERNAL
         case TypedWork():
             return Effects.NONE if work.type in {"log", "wait"} else Effects.EXTERNAL
+
+
+def _cache(form: CacheForm, effects: Effects, where: str) -> CachePolicy:
+    """Refuse what would leave an effect out: a result that is reused is one that was not worked for."""
+    if effects is not Effects.NONE:
+        raise DefinitionError(
+            f"{where}.cache: the task has effects ({effects}), and a result that is reused brings none about: "
+            "leave cache out, or say 'effects: none' if it changes nothing"
+        )
+    return CachePolicy(key=form.key, ttl_s=form.ttl)
 
 
 def _moments(task: TaskForm, stage: StageForm, where: str) -> tuple[datetime, ...]:

@@ -17,6 +17,7 @@ from orchestration.domain.json_value import JsonValue, to_json_value
 from orchestration.domain.records import Claim, Record, RecordKind
 from orchestration.domain.states import RunStatus
 from orchestration.engine.admission import Admission
+from orchestration.engine.caching_executor import CachingExecutor
 from orchestration.engine.circuit_breaker import BreakerState
 from orchestration.engine.core import RunCore
 from orchestration.engine.definitions import Defaults, read_definition
@@ -37,6 +38,7 @@ from orchestration.ports.event_bus import EventHandler
 from orchestration.ports.executor import Executor
 from orchestration.ports.ids import Ids
 from orchestration.ports.randomness import Randomness
+from orchestration.ports.result_cache import ResultCache
 from orchestration.ports.run_store import RunStore
 from orchestration.system.clock import WallClock
 from orchestration.system.ids import SystemIds
@@ -71,8 +73,9 @@ class WorkflowEngine:
     """Creates and carries out runs.
 
     ``agents`` are looked up by name, see `ports.agent.Agent`. ``config`` is anything with the fields of
-    `OrchestrationConfig`, in either spelling. Without a ``run_store`` nothing outlives the process. It may be used as
-    it is, or as an async context manager that keeps its parts running between runs.
+    `OrchestrationConfig`, in either spelling. Without a ``run_store`` nothing outlives the process, and without a
+    ``result_cache`` no result is reused. It may be used as it is, or as an async context manager that keeps its parts
+    running between runs.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class WorkflowEngine:
         randomness: Randomness | None = None,
         task_types: TaskTypes = TASK_TYPES,
         services: Mapping[str, object] | None = None,
+        result_cache: ResultCache | None = None,
     ) -> None:
         self.agents = dict(agents)
         self.clock: Clock = clock or WallClock()
@@ -96,9 +100,13 @@ class WorkflowEngine:
         self._ids = ids or SystemIds()
         self._randomness: Randomness = randomness or SeededRandomness(0)
         self._task_types = task_types
-        self._executor = executor or InProcessExecutor(
+        self._executor: Executor = executor or InProcessExecutor(
             self.agents, task_types, services=services or {}, environment=self.settings.environment
         )
+        if result_cache is not None:
+            self._executor = CachingExecutor(
+                self._executor, result_cache, self.clock, environment=self.settings.environment
+            )
         self._bus = InProcessEventBus(self.clock)
         self._runner = self._new_runner()
         self._users = 0

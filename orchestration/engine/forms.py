@@ -14,6 +14,7 @@ from orchestration.domain.definition import Workflow
 from orchestration.domain.errors import DefinitionError
 from orchestration.domain.json_value import to_json_value
 from orchestration.domain.states import Effects, OnFailure, TaskPriority
+from orchestration.engine.references import malformed
 from orchestration.engine.task_types import TaskTypes
 from orchestration.schema import validate
 
@@ -60,6 +61,21 @@ class SkipCondition(_Form):
     value: Any
 
 
+def _checked_key(key: str) -> str:
+    if not key.strip():
+        raise ValueError("it is empty; write what the result hangs on, such as 'prices ${day}'")
+    if (wrong := malformed(key)) is not None:
+        raise ValueError(f"{wrong!r} is no reference; write ${{name}}, ${{name.key[0]}} or ${{env:NAME}}")
+    return key
+
+
+class CacheForm(_Form):
+    """For how long, in seconds, a result may be given again to whoever asks by the same ``key``."""
+
+    key: Annotated[str, AfterValidator(_checked_key)]
+    ttl: Annotated[float, Field(gt=0, le=LONGEST_S)]
+
+
 class Behaviour(_Form):
     """What any task may say about how it is carried out."""
 
@@ -68,6 +84,7 @@ class Behaviour(_Form):
     timeout: Timeout | None = None
     max_retries: Retries | None = None
     retry_delays: list[Delay] | None = None
+    cache: CacheForm | None = None
 
 
 class TaskForm(Behaviour):

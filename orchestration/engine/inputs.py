@@ -50,12 +50,13 @@ class Granted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptSucceeded:
-    """The attempt returned ``result``."""
+    """The attempt returned ``result``; ``cached``: one that was worked for before."""
 
     at: datetime
     task: str
     attempt: int
     result: JsonValue
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

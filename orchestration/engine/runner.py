@@ -44,6 +44,7 @@ from orchestration.engine.run_state import RunState
 from orchestration.ports.clock import Clock
 from orchestration.ports.event_bus import EventBus
 from orchestration.ports.executor import Attempt, Executor
+from orchestration.ports.result_cache import CachedResult
 from orchestration.ports.run_store import RunStore
 
 MOST_AT_ONCE = 16
@@ -303,7 +304,8 @@ class Runner:
         structlog.contextvars.bind_contextvars(run_id=run.core.state.run_id, task=name, attempt=number)
         try:
             result = await self._executor.execute(_attempt_of(run, command))
-            result = to_json_value(result, "the result of " + name)
+            cached = type(result) is CachedResult
+            result = to_json_value(cast("CachedResult", result).result if cached else result, "the result of " + name)
         except asyncio.CancelledError:
             event: _Outcome = AttemptStopped(at=self._clock.now(), task=name, attempt=number)
         except Exception as error:  # noqa: BLE001 (whatever a task raises is its outcome)
@@ -312,7 +314,8 @@ class Runner:
             event = AttemptFailed(at=at, task=name, attempt=number, error=said, retryable=is_retryable(error))
         else:
             _log.debug("attempt %s of %s succeeded", number, name)
-            event = AttemptSucceeded(at=self._clock.now(), task=name, attempt=number, result=result)
+            at = self._clock.now()
+            event = AttemptSucceeded(at=at, task=name, attempt=number, result=result, cached=cached)
         self._over(run, event)
 
     async def _ask(self, run: _ActiveRun, command: Reconcile) -> None:

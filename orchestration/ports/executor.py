@@ -8,6 +8,7 @@ from typing import Protocol
 from orchestration.domain.definition import TaskDefinition
 from orchestration.domain.json_value import JsonObject, JsonValue
 from orchestration.domain.reconciliation import Reconciled
+from orchestration.ports.result_cache import CachedResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +36,11 @@ class Attempt:
 class Executor(Protocol):
     """Carries out attempts, here or elsewhere."""
 
-    async def execute(self, attempt: Attempt) -> JsonValue:
-        """Do the work and return its result; raise what went wrong. Cancelling stops the work."""
+    async def execute(self, attempt: Attempt) -> JsonValue | CachedResult:
+        """Do the work and return its result; raise what went wrong. Cancelling stops the work.
+
+        A `CachedResult` says that nothing was done, since it was done before.
+        """
 
     async def reconcile(self, attempt: Attempt) -> Reconciled:
         """Find out what an attempt brought about that was lost with its process; nothing is done again."""

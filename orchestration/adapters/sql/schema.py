@@ -20,7 +20,7 @@ from sqlalchemy import (
 
 from orchestration.domain.errors import DefinitionError
 
-SCHEMA_VERSION = "0004"
+SCHEMA_VERSION = "0005"
 """The newest migration under ``migrations/versions``; versions are counted, so that newer and older can be told."""
 
 
@@ -132,4 +132,13 @@ order_log = Table(
     Column("at", UtcDateTime, nullable=False),
     Column("data", Text, nullable=False),
     UniqueConstraint("account", "kind", "key", name="order_log_once"),
+)
+
+result_cache = Table(
+    "result_cache",
+    metadata,
+    Column("key", Text, primary_key=True, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    Index("result_cache_by_end", "until"),
 )
