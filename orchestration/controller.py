@@ -259,8 +259,9 @@ class OrchestrationController:
         parts = await stack.enter_async_context(live_desk(self.config, self._clock, self._board, self._metrics))
         self._parts, self._started_at = parts, self._clock.now()
         self.agents, self.workflow_engine, self.daily_workflow = dict(parts.agents), parts.engine, parts.daily
-        for handler in (self._statistics, self._metrics, parts.relay):
-            await parts.engine.register_event_handler(None, handler)
+        for observer in (self._statistics, self._metrics):
+            parts.engine.observe(observer)
+        await parts.engine.register_event_handler(None, parts.relay)
         self._board.register(DAYS)
         self._board.register(HEALTH_CHECKS)
         self._board.add_check("store", lambda: _look_at_store(parts))

@@ -272,8 +272,14 @@ class DayLoop:
         for run in reversed(await store.runs(limit=RUNS_LOOKED_AT)):
             if run.name != _run_name(plan) or run.status is RunStatus.PENDING:
                 continue
+            if run.status is RunStatus.RUNNING:
+                if run.run_id not in self._days.running:  # what dead ones left was taken over at the start
+                    await self._alert(
+                        f"{plan.date} runs in execution {run.run_id} of another process: it is left alone"
+                    )
+                return None
             records = await store.records(run.run_id)
-            if run.run_id in self._days.running or not goes_on(run.status, records):
+            if not goes_on(run.status, records):
                 return None
             found.append(earlier_run(records))
         return found

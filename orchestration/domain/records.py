@@ -1,8 +1,9 @@
 """The journal's records: one an event, in the past tense; what is stored is named here and never renamed."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from orchestration.domain.json_value import JsonObject
 from orchestration.domain.states import RunStatus
@@ -45,9 +46,15 @@ RUN_ENDINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """One event of one run. ``sequence`` counts from 1 without gaps; ``at`` is aware, UTC."""
+NOTHING: JsonObject = {}
+"""The data of a record that has none; nobody changes it."""
+
+
+class Record(NamedTuple):
+    """One event of one run. ``sequence`` counts from 1 without gaps; ``at`` is aware, UTC; ``data`` is not changed.
+
+    A tuple, since thousands a second are made, and a frozen dataclass takes twice as long.
+    """
 
     run_id: str
     sequence: int
@@ -55,7 +62,7 @@ class Record:
     at: datetime
     stage: str | None = None
     task: str | None = None
-    data: JsonObject = field(default_factory=dict)
+    data: JsonObject = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

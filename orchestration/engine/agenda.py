@@ -37,6 +37,10 @@ class Agenda:
         """Let ``timer`` fall due ``when``; ``name`` and ``number`` say for whom."""
         heappush(self._due, (when, timer, number, name))
 
+    def clear(self) -> None:
+        """Forget all of it."""
+        self._due.clear()
+
     def take(self, now: datetime) -> tuple[Timer, int, str] | None:
         """Remove and return the first thing that is due by ``now``: timer, number, name."""
         if not self._due or self._due[0][0] > now:

@@ -26,15 +26,13 @@ class CachingExecutor:
     task runs. ``environment`` is what ``${env:…}`` in a key may read.
     """
 
-    def __init__(
-        self, inner: Executor, cache: ResultCache, clock: Clock, *, environment: Mapping[str, str]
-    ) -> None:
+    def __init__(self, inner: Executor, cache: ResultCache, clock: Clock, *, environment: Mapping[str, str]) -> None:
         self._inner = inner
         self._cache = cache
         self._clock = clock
         self._environment = environment
 
-    async def execute(self, attempt: Attempt) -> JsonValue | CachedResult:
+    async def execute(self, attempt: Attempt) -> "JsonValue | CachedResult":
         """Return the kept result, else do the work. Raises `DefinitionError` for a key that can't be worked out."""
         policy = attempt.task.cache
         if policy is None:

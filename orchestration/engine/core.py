@@ -480,7 +480,8 @@ class RunCore:
             self._record(RecordKind.RUN_FAILED, data={"reason": reason})
         else:
             self._record(RecordKind.RUN_COMPLETED, data={"reason": None})
-        self._opening.clear()  # what is left there has ended
+        self._opening.clear()  # nothing that is left falls due any more
+        self._agenda.clear()
         self._decision.commands.append(EndRun())
 
     # -- the ends of attempts and tasks

@@ -34,7 +34,7 @@ from orchestration.engine.runner import Runner
 from orchestration.engine.stored_definition import from_json, to_json
 from orchestration.engine.task_types import TASK_TYPES, TaskTypes
 from orchestration.ports.clock import Clock
-from orchestration.ports.event_bus import EventHandler
+from orchestration.ports.event_bus import EventHandler, EventObserver
 from orchestration.ports.executor import Executor
 from orchestration.ports.ids import Ids
 from orchestration.ports.randomness import Randomness
@@ -158,7 +158,7 @@ class WorkflowEngine:
         await self._runner.journal.keep([created])
         state = RunState(run_id=run_id, definition=checked, parameters=values)
         state.apply(created)
-        self._waiting[run_id] = _Waiting(self._core(state))
+        self._waiting[run_id] = _Waiting(self.core_for(state))
         return run_id
 
     async def execute_workflow(self, execution_id: str) -> dict[str, Any]:
@@ -248,6 +248,10 @@ class WorkflowEngine:
         """
         self._bus.subscribe(event, handler)
 
+    def observe(self, observer: EventObserver) -> None:
+        """Call ``observer(event, data)`` at once for every event from now on; see `InProcessEventBus.observe`."""
+        self._bus.observe(observer)
+
     async def emit_event(self, event: OrchestrationEvent, data: Mapping[str, Any]) -> None:
         """Give ``event`` to its handlers and return at once."""
         self.publish(event, data)
@@ -266,7 +270,7 @@ class WorkflowEngine:
         while self._claims:
             one = await recovered(self._claims[0], self.run_store, self.agents, self._task_types, self.clock)
             if one.state is not None:
-                self._waiting[one.run_id] = _Waiting(self._core(one.state), one.token)
+                self._waiting[one.run_id] = _Waiting(self.core_for(one.state), one.token)
             self._recovered.append(one)
             self._claims.popleft()
         found, self._recovered = tuple(self._recovered), []
@@ -281,6 +285,16 @@ class WorkflowEngine:
     def breakers(self) -> Mapping[str, BreakerState]:
         """Where the breaker of each agent is that has worked."""
         return self._admission.breakers
+
+    def core_for(self, state: RunState) -> RunCore:
+        """Return what decides about the run ``state`` by this engine's settings."""
+        settings = self.settings
+        return RunCore(
+            state,
+            settings.retry_strategy if settings.enable_retry else None,
+            most_losses=settings.max_retries,
+            jitter=lambda name: self._randomness.stream(name).random(),
+        )
 
     # -- the parts while they run
 
@@ -325,15 +339,6 @@ class WorkflowEngine:
             admission=self._admission,
             on_trouble=self._say_trouble,
             on_end=self._remember,
-        )
-
-    def _core(self, state: RunState) -> RunCore:
-        settings = self.settings
-        return RunCore(
-            state,
-            settings.retry_strategy if settings.enable_retry else None,
-            most_losses=settings.max_retries,
-            jitter=lambda name: self._randomness.stream(name).random(),
         )
 
     def _say_trouble(self, trouble: str | None) -> None:

@@ -16,6 +16,8 @@ from orchestration.ports.run_store import RunStore
 
 MOST_AT_ONCE = 2_000
 """How many records, about, go into one commit: so long whoever comes next waits for it."""
+BREATH_AFTER = 100
+"""What waits for so many records is done in one round of the loop; fewer would make many small commits of it."""
 ROOM = 20_000
 """How many records may wait for their commit before nothing more is decided."""
 RETRIES = RetryStrategy(base_delay=0.1, max_delay=5.0)
@@ -123,10 +125,13 @@ class Journal:
             while self._entries:
                 batch = self._gather()
                 batch = await self._commit(batch)
+                followed = 0
                 for entry in batch:
                     self._waiting -= len(entry.records)  # not before: until it is done, somebody is busy
                     entry.then()
-                    if len(batch) > 1:
+                    followed += len(entry.records)
+                    if followed >= BREATH_AFTER:
+                        followed = 0
                         await BREATH
         except Exception as error:  # noqa: BLE001 (whoever waits must not wait for ever)
             self._error = error

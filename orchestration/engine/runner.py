@@ -47,7 +47,7 @@ from orchestration.ports.executor import Attempt, Executor
 from orchestration.ports.result_cache import CachedResult
 from orchestration.ports.run_store import RunStore
 
-MOST_AT_ONCE = 16
+MOST_AT_ONCE = 50
 """How many inputs and starts one turn takes: so long, about a millisecond, what is urgent waits for the loop."""
 
 _log = logging.getLogger(__name__)
@@ -152,6 +152,8 @@ class Runner:
                     await self._clock.quiet()
                     if self.journal.full or self.journal.trouble is not None:
                         await self.journal.settled()  # what can't be kept can't be done either
+                        await BREATH  # whoever was only now told to stop may say that it has
+                        continue
                     self._turn()
                     if self._more:
                         await BREATH

@@ -36,7 +36,7 @@ class Attempt:
 class Executor(Protocol):
     """Carries out attempts, here or elsewhere."""
 
-    async def execute(self, attempt: Attempt) -> JsonValue | CachedResult:
+    async def execute(self, attempt: Attempt) -> "JsonValue | CachedResult":
         """Do the work and return its result; raise what went wrong. Cancelling stops the work.
 
         A `CachedResult` says that nothing was done, since it was done before.

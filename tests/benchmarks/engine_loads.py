@@ -58,8 +58,8 @@ async def engine(folder: str, agents: Mapping[str, object] | None = None) -> Asy
     async with Database(f"sqlite:///{Path(folder) / 'belltower.db'}") as database:
         await upgrade(database)
         made = WorkflowEngine(agents or {"worker": Worker()}, Settings(), run_store=SqlRunStore(database))
-        await made.register_event_handler(None, Metrics(WallClock(), mode="paper", version="0", enabled=True))
-        await made.register_event_handler(None, Statistics())
+        made.observe(Metrics(WallClock(), mode="paper", version="0"))
+        made.observe(Statistics())
         async with made:
             yield made
 

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import warnings
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -95,8 +94,8 @@ async def test_what_it_can_not_hold_is_refused_and_its_neighbours_are_kept(postg
         await upgrade(database)
         store = SqlRunStore(database)
         await store.append([created("a")])
-        bad = [[replace(record("a", 2), task=task)] for task in ("nul\0", "\ud800")]
-        bad.append([replace(record("a", 2), sequence=2**40)])
+        bad = [[record("a", 2)._replace(task=task)] for task in ("nul\0", "\ud800")]
+        bad.append([record("a", 2)._replace(sequence=2**40)])
         appends = [*bad, [record("a", 2)]]
         outcomes = await asyncio.gather(*map(store.append, appends), return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [DefinitionError] * 3 + [type(None)]

@@ -142,7 +142,9 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.lost)
     @rule(
         number=st.integers(0, 20),
-        answer=st.sampled_from([Reconciled.done("it was done"), Reconciled.not_done(), Reconciled.unknown("who knows")]),
+        answer=st.sampled_from(
+            [Reconciled.done("it was done"), Reconciled.not_done(), Reconciled.unknown("who knows")]
+        ),
     )
     def it_is_known_what_became_of_an_attempt(self, number: int, answer: Reconciled) -> None:
         task, attempt = self.lost.pop(number % len(self.lost))

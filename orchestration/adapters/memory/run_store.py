@@ -47,7 +47,7 @@ class MemoryRunStore:
         added: dict[str, dict[int, Record]] = {}
         for record in records:
             run_id, sequence = record.run_id, record.sequence
-            whole = replace(record, data=from_text(checked_text(record.data, record)))
+            whole = record._replace(data=from_text(checked_text(record.data, record)))
             if kept.records.get(run_id, {}).get(sequence) == whole:
                 continue
             if sequence in kept.records.get(run_id, {}) or sequence in added.get(run_id, {}):

@@ -7,7 +7,6 @@ import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -234,7 +233,7 @@ class read_only:  # noqa: N801 (used like a function)
 async def test_a_record_that_the_database_can_not_hold_spoils_nothing(tmp_path: Path, *, inline: bool) -> None:
     async with opened(tmp_path / "belltower.db", inline=inline) as (_, store):
         bad = [Record(run_id="a", sequence=2, kind=RecordKind.MARKET_EVENT, at=START, task="\ud800")]
-        huge = [replace(record("a", 2), sequence=2**70)]
+        huge = [record("a", 2)._replace(sequence=2**70)]
         outcomes = await asyncio.gather(*map(store.append, (bad, [record("a", 2)], huge)), return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [DefinitionError, type(None), DefinitionError]
         assert len(await store.records("a")) == 2

@@ -191,7 +191,7 @@ ENDED = Record(
 @pytest.mark.parametrize(
     ("status", "reason", "expected"),
     [
-        (RunStatus.RUNNING, "", True),
+        (RunStatus.RUNNING, "", False),
         (RunStatus.INTERRUPTED, "", True),
         (RunStatus.COMPLETED, "", False),
         (RunStatus.FAILED, "", False),
