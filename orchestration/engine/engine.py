@@ -282,6 +282,11 @@ class WorkflowEngine:
         return self._runner.journal.trouble
 
     @property
+    def queued(self) -> int:
+        """How many tasks wait for a slot."""
+        return self._admission.waiting
+
+    @property
     def breakers(self) -> Mapping[str, BreakerState]:
         """Where the breaker of each agent is that has worked."""
         return self._admission.breakers

@@ -53,6 +53,8 @@ class InProcessEventBus:
                 observer.handler(event, data)
             except Exception as error:  # noqa: BLE001 (whatever it raises must not harm the run)
                 self.report(observer, event, f"raised {error!r}")
+        if not self._mailboxes:
+            return
         nested = [key for key, value in data.items() if type(value) not in PLAIN]
         for mailbox in self._mailboxes:
             if mailbox.wants(event):

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from heapq import heappop, heappush
 from typing import Any, assert_never, cast
@@ -107,6 +107,8 @@ class Runner:
         self._inbox: list[tuple[str, Input]] = []
         self._wake = asyncio.Event()
         self._due: list[tuple[datetime, str]] = []
+        self._alarm: asyncio.Task[None] | None = None
+        self._alarm_at = datetime.max.replace(tzinfo=UTC)
         self._granting = False
         self._closing = False
         self._winding_down = False
@@ -159,6 +161,8 @@ class Runner:
                         await BREATH
                 raise self._error
             finally:
+                if self._alarm is not None:
+                    self._alarm.cancel()
                 self._closing = True  # before anything is awaited: what is kept from now on starts nothing
                 await self._stop_attempts()
                 await self.journal.close(STOP_GRACE)
@@ -185,7 +189,21 @@ class Runner:
         if not self._more:
             opening = None if self._winding_down else self._admission.next_opening()
             due = self._due[0][0] if self._due else None
-            await self._clock.wait(self._wake, due if opening is None else min(opening, due or opening))
+            self._set_alarm(due if opening is None else min(opening, due or opening))
+            await self._wake.wait()
+
+    def _set_alarm(self, at: datetime | None) -> None:
+        """Wake up at ``at`` or before; an alarm that rings earlier stays, since most limits are never reached."""
+        if at is None or (self._alarm is not None and self._alarm_at <= at):
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_at, self._alarm = at, asyncio.get_running_loop().create_task(self._ring(at))
+
+    async def _ring(self, at: datetime) -> None:
+        await self._clock.sleep_until(at)
+        self._alarm = None
+        self._wake.set()
 
     @property
     def _more(self) -> bool:

@@ -1,10 +1,10 @@
-"""The engine's own workloads, beside those of the bare loop: the same graphs, the same no-op, the engine's real store."""
+"""The engine's workloads, those of the bare loop: the same graphs, the same no-op, the engine's real store."""
 
 import asyncio
 import logging
 import tempfile
 import time
-from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,27 @@ from orchestration.telemetry.statistics import Statistics
 from tests.benchmarks.bare_loop import Graph, chain, fan_out, layered
 
 CONCURRENCY = 50
+QUEUED = 10_000
+LOW_TASK_S = 0.02
+"""What the LOW work of the CRITICAL benchmark takes: it waits, as agents do that ask a model or a broker."""
 
 
 class Worker:
-    """Does nothing, as the bare loop's ``no_op`` does."""
+    """Does what the bare loop's ``no_op`` does, or a little more."""
+
+    def __init__(self) -> None:
+        self.started: asyncio.Future[float] | None = None
 
     async def execute_no_op(self, task_data: Mapping[str, Any]) -> dict[str, Any]:
         return {"n": 1, "ok": True}
+
+    async def execute_wait(self, task_data: Mapping[str, Any]) -> dict[str, Any]:
+        await asyncio.sleep(LOW_TASK_S)
+        return {"n": 1, "ok": True}
+
+    async def execute_note_start(self, task_data: Mapping[str, Any]) -> None:
+        if self.started is not None:
+            self.started.set_result(time.perf_counter())
 
 
 class Settings:
@@ -33,41 +47,44 @@ class Settings:
     workflow_timeout = 86_400
 
 
-def definition(name: str, graph: Graph, *, priority: str = "MEDIUM") -> dict[str, Any]:
-    """Return ``graph`` as a workflow of no-ops."""
-    names: dict[Hashable, str] = {task: str(task) for task in graph}
-    return {
-        "name": name,
-        "tasks": [
-            {
-                "name": names[task],
-                "agent": "worker",
-                "task_type": "no_op",
-                "priority": priority,
-                "dependencies": [names[need] for need in needs],
-            }
-            for task, needs in graph.items()
-        ],
-    }
+def definition(name: str, graph: Graph, *, task_type: str = "no_op", priority: str = "MEDIUM") -> dict[str, Any]:
+    """Return ``graph`` as a workflow."""
+    tasks = [
+        {
+            "name": str(task),
+            "agent": "worker",
+            "task_type": task_type,
+            "priority": priority,
+            "dependencies": [str(need) for need in needs],
+        }
+        for task, needs in graph.items()
+    ]
+    return {"name": name, "tasks": tasks}
 
 
 @asynccontextmanager
-async def engine(folder: str, agents: Mapping[str, object] | None = None) -> AsyncIterator[WorkflowEngine]:
-    """An engine over a fresh SQLite store in ``folder``, with metrics and statistics listening."""
+async def open_engine(folder: str) -> AsyncIterator[tuple[WorkflowEngine, Worker]]:
+    """An engine over the SQLite store in ``folder``, counted by metrics and statistics as in the daemon."""
     logging.getLogger("orchestration").setLevel(logging.INFO)
     async with Database(f"sqlite:///{Path(folder) / 'belltower.db'}") as database:
         await upgrade(database)
-        made = WorkflowEngine(agents or {"worker": Worker()}, Settings(), run_store=SqlRunStore(database))
-        made.observe(Metrics(WallClock(), mode="paper", version="0"))
-        made.observe(Statistics())
-        async with made:
-            yield made
+        worker = Worker()
+        engine = WorkflowEngine({"worker": worker}, Settings(), run_store=SqlRunStore(database))
+        engine.observe(Metrics(WallClock(), mode="paper", version="0"))
+        engine.observe(Statistics())
+        async with engine:
+            yield engine, worker
+
+
+def check(result: Mapping[str, Any]) -> None:
+    """Raise `AssertionError` unless every task was completed."""
+    left = [name for name, task in result["tasks"].items() if task["status"] != "completed"]
+    if left or result["status"] != "completed":
+        raise AssertionError(f"{result['name']} is {result['status']}, {len(left)} tasks are not completed")
 
 
 async def one_run(engine: WorkflowEngine, name: str, graph: Graph) -> None:
-    result = await engine.execute_workflow(await engine.create_workflow(definition(name, graph)))
-    if result["status"] != "completed" or any(t["status"] != "completed" for t in result["tasks"].values()):
-        raise AssertionError(f"{name} ended as {result['status']}")
+    check(await engine.execute_workflow(await engine.create_workflow(definition(name, graph))))
 
 
 async def many_runs(engine: WorkflowEngine, runs: int = 500, length: int = 5) -> None:
@@ -84,13 +101,64 @@ WORKLOADS = {
 
 
 def run(name: str, *, folder: str | None = None) -> float:
-    """Wall seconds of one workload, from the submission to the last result, on a fresh store in ``folder``."""
+    """Wall seconds of one workload on a fresh store, from the submission of the definition to the last result."""
 
     async def go() -> float:
         with tempfile.TemporaryDirectory(dir=folder) as place:
-            async with engine(place) as made:
+            async with open_engine(place) as (engine, _):
                 began = time.perf_counter()
-                await WORKLOADS[name](made)
+                await WORKLOADS[name](engine)  # type: ignore[no-untyped-call]  # lambdas have no types
                 return time.perf_counter() - began
+
+    return asyncio.run(go())
+
+
+async def _start(engine: WorkflowEngine, worker: Worker, priority: str) -> float:
+    """Seconds from a submission to the start of its body."""
+    worker.started = asyncio.get_running_loop().create_future()
+    began = time.perf_counter()
+    run_id = await engine.create_workflow(definition("now", {0: []}, task_type="note_start", priority=priority))
+    caller = asyncio.create_task(engine.execute_workflow(run_id))
+    waited = await worker.started - began
+    await caller
+    return waited
+
+
+def start_latencies(times: int = 200, *, folder: str | None = None) -> list[float]:
+    """W5: from a submission on an idle engine to the start of its body."""
+
+    async def go() -> list[float]:
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            async with open_engine(place) as (engine, worker):
+                found = []
+                for _ in range(times):
+                    found.append(await _start(engine, worker, "MEDIUM"))
+                    await asyncio.sleep(0.002)
+                return found
+
+    return asyncio.run(go())
+
+
+def critical_latencies(times: int = 200, *, folder: str | None = None) -> tuple[list[float], int]:
+    """From the submission of a CRITICAL task to the start of its body, behind queued LOW ones; and how many those were.
+
+    Every slot is taken all the time; what was still queued at the end is returned with the figures.
+    """
+
+    async def go() -> tuple[list[float], int]:
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            async with open_engine(place) as (engine, worker):
+                low = definition("low", fan_out(QUEUED), task_type="wait", priority="LOW")
+                run_id = await engine.create_workflow(low)
+                caller = asyncio.create_task(engine.execute_workflow(run_id))
+                await asyncio.sleep(0.5)
+                found = []
+                for _ in range(times):
+                    found.append(await _start(engine, worker, "CRITICAL"))
+                    await asyncio.sleep(0.002)
+                queued = engine.queued
+                await engine.cancel(run_id, "measured")
+                await caller
+                return found, queued
 
     return asyncio.run(go())

@@ -98,6 +98,8 @@ class Agent:
 class Desk(RuleBasedStateMachine):
     """Several runs on one engine after another, over one journal."""
 
+    answers: list[tuple[int, Reconciled]]
+
     @initialize(
         slots=st.integers(1, 3),
         scripts=st.lists(_scripts, min_size=1, max_size=3),
@@ -112,7 +114,8 @@ class Desk(RuleBasedStateMachine):
     )
     def open(self, slots: int, scripts: list[Any], answers: list[tuple[int, Reconciled]]) -> None:
         self.loop = asyncio.Runner(loop_factory=SimulatedLoop)
-        self.slots, self.scripts, self.answers = slots, scripts, answers
+        self.slots, self.scripts = slots, scripts
+        self.answers = answers
         self.clock = SimulatedClock(START)
         self.ids = SimulatedIds(self.clock)
         self.store = ProcessStore()

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from types import SimpleNamespace
@@ -52,9 +53,15 @@ class Fate:
 
 
 class Reconciling(Scripts):
-    """Scripts whose lost attempts have an answer."""
+    """Scripts whose lost attempts have an answer, and of which some hear of nothing until they are given up on."""
 
     answer: Reconciled
+
+    async def work(self, seconds: int, how: str) -> None:
+        await super().work(seconds, how)
+        if how == "deaf" and seconds % 2:
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(8)
 
     async def reconcile(self, task_data: Mapping[str, Any]) -> Reconciled:
         await asyncio.sleep(1)

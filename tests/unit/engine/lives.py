@@ -97,13 +97,15 @@ class Lives:
 
         return noted
 
-    def engine(self, commits: int | None = None, *, after_it: bool = False, **agents: object) -> WorkflowEngine:
+    def engine(
+        self, commits: int | None = None, *, after_it: bool = False, agents: Mapping[str, object] | None = None
+    ) -> WorkflowEngine:
         """The engine of a new process, which dies with its ``commits``-th commit."""
         if self.token:
             self.store = self.store.successor()
         self.token += 1
         self.mortal = MortalStore(self.store, commits, after_it=after_it)
-        engine = WorkflowEngine(
+        return WorkflowEngine(
             agents or {"desk": self.agent()},
             SimpleNamespace(**self.config),
             run_store=self.mortal,
@@ -111,7 +113,6 @@ class Lives:
             ids=self.ids,
             randomness=NoChance(),
         )
-        return engine
 
     async def begin(self, engine: WorkflowEngine, definition: Mapping[str, Any], **parameters: object) -> str:
         """Create a run and have it carried out until it ends or the process dies; return its id."""

@@ -73,7 +73,7 @@ def test_a_limit_of_ones_own_may_take_every_slot() -> None:
 
 def test_what_is_critical_passes_every_limit() -> None:
     tasks = [*tens(3), *(task("other", name=f"c{n}", priority="critical") for n in range(3))]
-    limits = {"agent_limits": {"desk": 1}, "task_type_limits": {"other": 1}}
+    limits: dict[str, Any] = {"agent_limits": {"desk": 1}, "task_type_limits": {"other": 1}}
     out = run(staged(*tasks), {"desk": DESK}, max_concurrent_tasks=1, **limits)
     assert [out.starts(f"c{n}") for n in range(3)] == [[0]] * 3
     assert [out.starts(f"deskten{n}") for n in range(3)] == [[0], [10], [20]]
@@ -88,7 +88,7 @@ def test_a_place_that_one_can_not_use_goes_to_the_next() -> None:
         task("ten", name="first", **busy),
         task("ten", name="second", priority="low", **free),
     ]
-    limits = {"agent_limits": {"busy": 1}, "task_type_limits": {"ten": 1}}
+    limits: dict[str, Any] = {"agent_limits": {"busy": 1}, "task_type_limits": {"ten": 1}}
     out = run(staged(*tasks), {"busy": DESK, "free": DESK}, max_concurrent_tasks=9, **limits)
     assert out.starts("second") == [10]
     assert out.starts("first") == [20]
@@ -140,8 +140,10 @@ def test_an_agent_that_keeps_failing_is_left_alone_and_then_tried_by_one_task() 
     assert alerts(out) == [
         (
             "11:00:00",
-            "moody failed 5 times in a row or more, and is left alone until 2012-12-12T11:00:30Z; "
-            "then one task tries it. CRITICAL tasks go on",
+            (
+                "moody failed 5 times in a row or more, and is left alone until 2012-12-12T11:00:30Z; "
+                "then one task tries it. CRITICAL tasks go on"
+            ),
         ),
         ("11:00:31", "moody answers again"),
     ]

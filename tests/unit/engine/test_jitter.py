@@ -14,7 +14,7 @@ from orchestration.system.randomness import SeededRandomness
 from tests.unit.engine.world import START, Scripted, boom, simulated, staged, task
 
 
-def delays(seed: int, **more: object) -> dict[str, list[float]]:
+def delays(seed: int, **more: Any) -> dict[str, list[float]]:
     """The delays of three tasks that fail, by task."""
 
     async def main() -> dict[str, list[float]]:
@@ -58,4 +58,4 @@ def test_the_same_seed_draws_the_same_and_another_draws_others() -> None:
 
 
 def test_delays_of_a_tasks_own_are_kept_as_they_are() -> None:
-    assert delays(1, retry_delays=[5, 2]) == dict.fromkeys("abc", [5, 2, 2])
+    assert delays(1, retry_delays=[5, 2]) == {name: [5, 2, 2] for name in "abc"}

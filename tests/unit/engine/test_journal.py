@@ -54,6 +54,12 @@ class Desk:
         """The sequences that the store has."""
         return [one.sequence for one in await self.store.records("run")]
 
+    def full(self) -> bool:
+        return self.journal.full
+
+    def trouble(self) -> str | None:
+        return self.journal.trouble
+
     async def until(self, seconds: float) -> None:
         await self.clock.sleep_until(after(seconds))
 
@@ -119,13 +125,13 @@ def test_while_the_store_is_out_it_is_asked_again_at_growing_intervals_and_nothi
         desk.store.fail()
         desk.put(2)
         await desk.until(20)
-        assert desk.journal.trouble == "the disk is full"
+        assert desk.trouble() == "the disk is full"
         assert desk.journal.busy
         assert await desk.kept() == []
         desk.put()
         desk.store.mend()
         await desk.journal.settled()
-        assert desk.journal.trouble is None
+        assert desk.trouble() is None
         assert await desk.kept() == [1, 2, 3]
 
     desk = at_a_desk(main)
@@ -272,11 +278,11 @@ def test_an_error_that_waiting_can_not_mend_ends_it_for_everybody() -> None:
 def test_it_is_full_when_too_much_waits_and_not_when_that_is_kept() -> None:
     async def main(desk: Desk) -> None:
         desk.put(ROOM - 1)
-        assert not desk.journal.full
+        assert not desk.full()
         desk.put()
-        assert desk.journal.full
+        assert desk.full()
         await desk.journal.settled()
-        assert not desk.journal.full
+        assert not desk.full()
 
     at_a_desk(main)
 

@@ -406,7 +406,7 @@ def test_a_task_that_ends_its_process_each_time_is_given_up_and_the_rest_goes_on
     assert result["tasks"]["killer"]["error"].startswith("the process ended 4 times while it was under way")
 
 
-def recovered_by(definition: dict[str, Any], **agents: object) -> tuple[dict[str, Any], str | None]:
+def recovered_by(definition: dict[str, Any], agents: dict[str, object]) -> tuple[dict[str, Any], str | None]:
     """Die at 3 s and have a process with other ``agents`` take over; the result and the reason it gives."""
 
     async def main() -> tuple[dict[str, Any], str | None]:
@@ -414,7 +414,7 @@ def recovered_by(definition: dict[str, Any], **agents: object) -> tuple[dict[str
         engine = lives.engine()
         run_id = await engine.create_workflow(definition)
         await lives.live(engine.execute_workflow(run_id), until=3)
-        second = lives.engine(**agents)
+        second = lives.engine(agents=agents)
         (found,) = await second.recover()
         assert (found.run_id, found.token, found.name) == (run_id, 2, definition.get("name"))
         return await second.execute_workflow(run_id), found.reason
@@ -437,7 +437,7 @@ class Idle:
     ],
 )
 def test_a_run_that_nobody_here_can_carry_on_ends_with_the_reason(agents: dict[str, object], said: str) -> None:
-    result, reason = recovered_by(staged(task("quick"), task("ten")), **agents)
+    result, reason = recovered_by(staged(task("quick"), task("ten")), agents)
     assert result["status"] == "interrupted"
     assert result["reason"] == reason
     assert f"this version of Belltower can't continue it: {said}" in str(reason)
@@ -446,7 +446,7 @@ def test_a_run_that_nobody_here_can_carry_on_ends_with_the_reason(agents: dict[s
 def test_that_the_agent_of_what_has_ended_is_gone_is_no_matter() -> None:
     async def main() -> str:
         lives = Lives(DOES)
-        engine = lives.engine(None, desk=lives.agent(), other=lives.agent())
+        engine = lives.engine(agents={"desk": lives.agent(), "other": lives.agent()})
         run_id = await engine.create_workflow(staged(task("quick", agent="other"), task("ten")))
         await lives.live(engine.execute_workflow(run_id), until=3)
         second = lives.engine()
@@ -531,7 +531,7 @@ def test_recovery_that_the_store_breaks_off_goes_on_when_it_is_asked_again() -> 
                 raise StoreUnavailableError("the disk is full")
             return await records(run_id)
 
-        lives.mortal.records = fails_once  # type: ignore[method-assign]
+        lives.mortal.records = fails_once
         with pytest.raises(StoreUnavailableError):
             await second.recover()
         found = await second.recover()
