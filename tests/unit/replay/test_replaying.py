@@ -73,7 +73,7 @@ def eventful() -> list[Record]:
         "wrong": failing(2),
         "strategy": boom,
         "slow": lasting(50),
-        "deaf": deaf(40),
+        "deaf": deaf(12),
         "order": lasting(30),
         "mail": lasting(30),
         "unwanted": at_once,
