@@ -19,6 +19,7 @@ from orchestration.domain.errors import DefinitionError, OutcomeUnknownError, Tr
 from orchestration.domain.orders import Account, Fill, Order, OrderState, OrderStatus, OrderType, Position, Side
 
 CASH = Decimal(10_000_000_000)
+START_LIMIT_S = 30.0
 
 
 class ExchangeClient:
@@ -102,13 +103,17 @@ class ExchangeProcess:
     def __enter__(self) -> "ExchangeProcess":
         words = [sys.executable, "-m", "checks.simulated_exchange", str(self.path), self._seed]
         self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL)  # noqa: S603 (our own program)
-        until = time.monotonic() + 30
-        while not self._control.exists():
-            if self._process.poll() is not None or time.monotonic() > until:
-                raise RuntimeError("the simulated exchange did not start")
-            time.sleep(0.01)
-        self.behave(self._manners)
-        return self
+        until = time.monotonic() + START_LIMIT_S
+        while True:
+            try:
+                self.behave(self._manners)
+            except OSError:  # nobody listens yet
+                if self._process.poll() is not None or time.monotonic() > until:
+                    raise RuntimeError("the simulated exchange did not start") from None
+                time.sleep(0.01)
+            else:
+                return self
+
 
     def __exit__(self, *exc_info: object) -> None:
         if self._process is not None:

@@ -138,8 +138,8 @@ class TradingConfig(BaseSettings):
 
     home: Path = Field(default_factory=default_home)
     database_url: str | None = None
-    agent_limits: Limits = Field(default_factory=dict)
-    task_type_limits: Limits = Field(default_factory=dict)
+    agent_limits: Limits | None = None
+    task_type_limits: Limits | None = None
     calendar: str = "XNYS"
     mode: Annotated[Literal["paper", "live"], AfterValidator(_paper_only)] = "paper"
     data: str = "replay"
