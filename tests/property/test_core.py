@@ -167,6 +167,11 @@ class AnyOrder(RuleBasedStateMachine):
         self.feed(Resume(at=self.now, token=before.token + 1, code_version="test"))
         told = {r.task for r in self.records[known:] if r.kind is RecordKind.TASK_INTERRUPTED}
         assert told == under_way
+        asked = {task for task, _ in self.lost}
+        for name in under_way:
+            task = self.core.state.tasks[name]
+            may_have_done_something = task.definition.effects is not Effects.NONE
+            assert (name in asked) is (may_have_done_something and task.losses <= MOST_LOSSES)
         self.fed.clear()
 
     @rule(seconds=st.integers(0, 40))

@@ -197,3 +197,20 @@ def test_what_waits_long_goes_oldest_first_when_it_is_its_turn(patient: int) -> 
             order.append(int(taken[1]))
         queue.free(taken, now)
     assert order == list(range(patient))
+
+
+def test_a_lane_that_is_open_already_is_not_waited_for() -> None:
+    queue, budget = ReadyQueue(1), RetryBudget(1, timedelta(seconds=1))
+    for name in "abc":
+        queue.add(("run", name), LOW, (budget,), START)
+    assert queue.take(START) == ("run", "a")
+    queue.free(("run", "a"), START)
+    assert queue.take(START) is None
+    assert queue.next_opening() == START + timedelta(seconds=1)
+    queue.add(("run", "long"), HIGH, (), START)
+    assert queue.take(START) == ("run", "long")
+    later = START + timedelta(seconds=1)
+    assert queue.take(later) is None
+    assert queue.next_opening() is None, "they wait for a slot, and would be called again and again"
+    queue.free(("run", "long"), later)
+    assert queue.take(later) == ("run", "b")
