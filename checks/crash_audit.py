@@ -66,6 +66,7 @@ class _Run:
     def __init__(self, run_id: str, status: str) -> None:
         self.run_id = run_id
         self.status = status
+        self.ticket = ""
         self.tasks: dict[str, dict[str, Any]] = {}
         self.ends: dict[str, tuple[str, dict[str, Any]]] = {}
         self.retries: Counter[str] = Counter()
@@ -83,6 +84,7 @@ class _Run:
         if self._ended:
             self.wrong.append(f"run {self.run_id}: {kind} after its end")
         if kind == "run_created":
+            self.ticket = str(data["definition"]["labels"]["ticket"])
             self.tasks = {t["name"]: t for stage in data["definition"]["stages"] for t in stage["tasks"]}
         elif kind in RUN_ENDS:
             self._ended = RUN_ENDS[kind]
@@ -113,14 +115,23 @@ class _Run:
 
 
 def _acknowledged(found: Found, runs: Mapping[str, _Run], marks: list[list[str]]) -> None:
-    """What somebody was told is there."""
-    ended: Counter[str] = Counter()
+    """What somebody was told is there, and only once where it was asked for once."""
+    tickets = Counter(run.ticket for run in runs.values() if run.status != "cancelled")
+    for ticket, times in tickets.items():
+        if times > 1:
+            found.counts["doubled"] += 1
+            found.wrong.append(f"ticket {ticket} has {times} runs: {sorted(r.run_id for r in runs.values() if r.ticket == ticket)}")
+    taken = Counter((run, rest[0]) for verb, run, *rest in marks if verb == "taken")
+    for (run, token), times in taken.items():
+        if times > 1:
+            found.counts["doubled"] += 1
+            found.wrong.append(f"run {run} was taken over {times} times with the token {token}")
+    found.counts["taken_over"] = len(taken)
     for verb, run, *rest in marks:
         if verb == "created" and run not in runs:
             found.counts["lost"] += 1
             found.wrong.append(f"run {run} was acknowledged and is gone")
         elif verb == "ended":
-            ended[run] += 1
             if run not in runs or runs[run].status != rest[0]:
                 found.counts["lost"] += 1
                 found.wrong.append(f"run {run} was told to be {rest[0]}")

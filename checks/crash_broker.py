@@ -114,7 +114,6 @@ class ExchangeProcess:
             else:
                 return self
 
-
     def __exit__(self, *exc_info: object) -> None:
         if self._process is not None:
             self._process.terminate()

@@ -243,7 +243,7 @@ async def light_desk(place: Place, marks: Marks, draw: random.Random, **settings
         # A process that is killed every second must not count as killed by its tasks.
         config = SimpleNamespace(
             max_concurrent_tasks=8, max_retries=10_000, default_task_timeout=TASK_LIMIT_S,
-            workflow_timeout=3600, retry_base_delay=0.05, retry_max_delay=0.2,
+            workflow_timeout=100_000, retry_base_delay=0.05, retry_max_delay=0.2,
         )  # fmt: skip
         for name, value in settings.items():
             setattr(config, name, value)
@@ -272,10 +272,7 @@ async def live(
     """
     draw, marks = random.Random(seed), Marks(place.marks)  # noqa: S311 (made-up work)
     async with light_desk(place, marks, draw, **settings) as engine, asyncio.TaskGroup() as group:
-        for one in await engine.recover():
-            if one.state is not None:
-                marks.add("taken", one.run_id, one.token, os.getpid())
-                group.create_task(_carry_out(engine, marks, one.run_id))
+        await _recover(engine, marks, group)
         marks.add("up", round(time.monotonic() - born, 4), os.getpid())
         if loaded := HEAVY & set(sys.modules):
             raise AssertionError(f"a light desk loads {sorted(loaded)}")
@@ -285,19 +282,36 @@ async def live(
             while len(going) >= at_once:
                 _, going = await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
             begun += 1
-            try:
-                run_id = await engine.create_workflow(definition(draw))
-            except StoreUnavailableError:
-                await _pause(0.05)
-                continue
+            run_id = await created(engine, definition(draw), f"{seed}/{begun}")
             marks.add("created", run_id)
             going.add(group.create_task(_carry_out(engine, marks, run_id)))
         while stay and await engine.run_store.unfinished():
-            for one in await engine.recover():
-                if one.state is not None:
-                    marks.add("taken", one.run_id, one.token, os.getpid())
-                    group.create_task(_carry_out(engine, marks, one.run_id))
+            await _recover(engine, marks, group)
             await _pause(0.1)
+
+
+async def created(engine: WorkflowEngine, wanted: Data, ticket: str) -> str:
+    """Create a run for ``ticket``, which must not get two, as soon as the store takes it."""
+    while True:
+        try:
+            return await engine.create_workflow({**wanted, "labels": {"ticket": ticket}})
+        except StoreUnavailableError:
+            await _pause(0.05)
+
+
+async def _recover(engine: WorkflowEngine, marks: Marks, group: asyncio.TaskGroup) -> None:
+    """Go on with what dead processes left."""
+    while True:
+        try:
+            recovered = await engine.recover()
+        except StoreUnavailableError:
+            await _pause(0.05)
+            continue
+        break
+    for one in recovered:
+        if one.state is not None:
+            marks.add("taken", one.run_id, one.token, os.getpid())
+            group.create_task(_carry_out(engine, marks, one.run_id))
 
 
 async def _carry_out(engine: WorkflowEngine, marks: Marks, run_id: str) -> None:

@@ -87,9 +87,13 @@ class Life:
             os.kill(self.pid, signal.SIGKILL)
             self.wait(10.0)
 
+    def log(self) -> str:
+        """What it and those before it in its home have said."""
+        return self._log.read_text(errors="replace")
+
     def tail(self) -> str:
         """The end of its log, in one line."""
-        return " | ".join(self._log.read_text(errors="replace").splitlines()[-6:])[-1500:]
+        return " | ".join(self.log().splitlines()[-6:])[-1500:]
 
     def _live(self, place: Place, **options: Any) -> None:
         """What the forked process does; never returns."""

@@ -54,7 +54,7 @@ from orchestration.engine.stage_rules import failed_before, has_started, is_due
 
 STOP_GRACE = timedelta(seconds=5)
 """How long an attempt that was told to stop may take to do so before it is given up on."""
-MOST_AT_ONCE = 500
+MOST_AT_ONCE = 100
 """How many tasks of a stage that opens are looked at in one go; the others follow, so that nobody else waits long."""
 
 

@@ -4,7 +4,7 @@ What came from outside is taken from the record: how attempts ended, who got a s
 resuming, and how late the clock of then was. All that follows from it is decided by today's core.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -43,6 +43,7 @@ SHOWN_BEFORE = 5
 """How many of the records just before it are shown with a difference."""
 _LOOKS_AHEAD = 100_000
 
+_OWN_LIMIT = "not finished within "
 _CANCELLED_ITSELF = "its coroutine cancelled itself"
 _UNKNOWN = ("its outcome is unknown: ", "; find out what happened before anything is done again")
 
@@ -206,7 +207,8 @@ class _Again:
                 self._begin(rebuild(self.state.definition, self._new))
                 self._feed(Resume(at=old.at, token=token, code_version=version))
             case RecordKind.RUN_CANCELLING:
-                self._feed(Cancel(at=old.at, reason=str(old.data.get("reason"))))
+                if not self._time_passes(old.at - self._late):
+                    self._feed(Cancel(at=old.at, reason=str(old.data.get("reason"))))
             case RecordKind.RUN_INTERRUPTED:  # whoever found the run could not go on with it
                 self._new.append(old._replace(sequence=len(self._new) + 1))
             case _ if old.task is not None and old.task in self.state.tasks:
@@ -223,11 +225,11 @@ class _Again:
             self._reconciled(old, task)
         elif task.status is TaskStatus.RUNNING and kind in _ATTEMPT_ENDED:
             if old.data.get("status") == TaskStatus.TIMEOUT:
-                self._limit_passes(task, old.at)
+                self._limit_passes(task, old)
             self._feed(self._outcome(old, task))
         else:
             if kind is RecordKind.SYSTEM_ALERT:
-                self._limit_passes(task, old.at)
+                self._limit_passes(task, old)
             if not self._time_comes(old.at):
                 self._feed(Granted(at=old.at, task=name))  # which came too late
 
@@ -255,7 +257,7 @@ class _Again:
         """Tell what was found out about a lost attempt."""
         reason = str(old.data.get("reason") or "")
         if old.data.get("status") == TaskStatus.TIMEOUT:
-            self._limit_passes(task, old.at)
+            self._limit_passes(task, old)
             answer = Reconciled.not_done()
         elif old.kind is RecordKind.TASK_COMPLETED:
             answer = Reconciled.done(old.data.get("result"), reason)
@@ -289,12 +291,36 @@ class _Again:
             return made
         return False
 
-    def _limit_passes(self, task: TaskState, at: datetime) -> None:
-        """Let the limit be reached that stopped an attempt which ended, or was given up on, at ``at``."""
+    def _limit_passes(self, task: TaskState, old: Record) -> None:
+        """Let the limit be reached that stopped the attempt whose end, or whose being given up on, is ``old``.
+
+        Nothing was recorded of it then. A limit of the stage or the run may have come on top of the attempt's own.
+        """
+        own = _OWN_LIMIT in str(old.data.get("error") or old.data.get("message"))
         attempt = (task.definition.name, task.attempts)
-        while attempt not in self._stopping and (due := self._core.next_due) is not None and due <= at:
-            if self._feed(TimeCame(at=due)):
+        passed = [old.at] if own else [at for at in self._limits(task) if at <= old.at]
+        while (due := self._core.next_due) is not None and passed and due <= max(passed):
+            if (own and attempt in self._stopping) or self._feed(TimeCame(at=due)):
                 return
+
+    def _limits(self, task: TaskState) -> Iterator[datetime]:
+        """The moments by which the task's stage and the run were to be over."""
+        run, stage = self.state, self.state.stages[task.definition.stage]
+        for since, limit in (
+            (stage.started_at, run.definition.stages[stage.index].timeout_s),
+            (run.started_at, run.definition.timeout_s),
+        ):
+            if since is not None and limit is not None:
+                yield since + timedelta(seconds=limit)
+        if run.definition.ends_by is not None:
+            yield run.definition.ends_by
+
+    def _time_passes(self, until: datetime) -> bool:
+        """Let all happen that is due before ``until``, each when it is; return whether that made records."""
+        while (due := self._core.next_due) is not None and due < until:
+            if self._feed(TimeCame(at=due)):
+                return True
+        return False
 
     def _go_on(self) -> None:
         """Let time pass until today's core does something, when it does nothing where the record goes on."""

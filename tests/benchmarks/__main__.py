@@ -10,7 +10,10 @@ BUILD = Path(__file__).parents[2] / "build"
 
 
 def main() -> None:
-    """Measure, print a table, write the file; exit with 1 when event logs differ or, unless QUICK, a floor is missed."""
+    """Measure, print a table, write the file.
+
+    Exits with 1 when event logs differ or, unless QUICK, a floor is missed.
+    """
     measured = engine.measure()
     figures = {name: figure.to_json() for name, figure in measured.items()}
     of_days, same = days.measure()

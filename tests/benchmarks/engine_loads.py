@@ -9,14 +9,20 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from orchestration.adapters.brokers import halting
+from orchestration.adapters.brokers.gate import GatedBroker
 from orchestration.adapters.sql.database import Database
 from orchestration.adapters.sql.migration import upgrade
 from orchestration.adapters.sql.run_store import SqlRunStore
+from orchestration.domain.halts import HaltLevel
+from orchestration.domain.orders import OrderStatus
 from orchestration.engine.engine import WorkflowEngine
 from orchestration.system.clock import WallClock
 from orchestration.telemetry.metrics import Metrics
 from orchestration.telemetry.statistics import Statistics
 from tests.benchmarks.bare_loop import Graph, chain, fan_out, layered
+from tests.unit.brokers.halted_floor import Floor
+from tests.unit.brokers.scripted_market import order
 
 CONCURRENCY = 50
 QUEUED = 10_000
@@ -66,6 +72,7 @@ def definition(name: str, graph: Graph, *, task_type: str = "no_op", priority: s
 async def open_engine(folder: str) -> AsyncIterator[tuple[WorkflowEngine, Worker]]:
     """An engine over the SQLite store in ``folder``, counted by metrics and statistics as in the daemon."""
     logging.getLogger("orchestration").setLevel(logging.INFO)
+    logging.getLogger(halting.__name__).setLevel(logging.ERROR)
     async with Database(f"sqlite:///{Path(folder) / 'belltower.db'}") as database:
         await upgrade(database)
         worker = Worker()
@@ -160,5 +167,43 @@ def critical_latencies(times: int = 200, *, folder: str | None = None) -> tuple[
                 await engine.cancel(run_id, "measured")
                 await caller
                 return found, queued
+
+    return asyncio.run(go())
+
+
+def halt_latencies(times: int = 50, *, folder: str | None = None) -> list[float]:
+    """From a halt of another thread to the first order that is refused for it, while no-ops fill the loop."""
+
+    async def halted(switch: halting.HaltSwitch, gate: GatedBroker, number: int) -> float:
+        halting = asyncio.create_task(switch.halt(HaltLevel.NO_NEW_ORDERS, "measured", "bench"))
+        await asyncio.sleep(0)
+        state = await gate.submit(order(f"refused-{number}"))
+        refused_at = time.perf_counter()
+        if state.status is not OrderStatus.REJECTED or "measured" not in str(state.reason):
+            raise AssertionError(f"the order was not refused for the halt: {state}")
+        await halting
+        await switch.resume("measured", "bench")
+        return refused_at
+
+    def ask(loop: asyncio.AbstractEventLoop, switch: halting.HaltSwitch, gate: GatedBroker) -> list[float]:
+        found = []
+        for number in range(times):
+            time.sleep(0.01)  # so that the halts are spread over the load
+            began = time.perf_counter()
+            found.append(asyncio.run_coroutine_threadsafe(halted(switch, gate, number), loop).result() - began)
+        return found
+
+    async def go() -> list[float]:
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            async with open_engine(place) as (engine, _):
+                switch, gate, _ = await Floor().start()
+                run_id = await engine.create_workflow(definition("busy", fan_out(QUEUED), priority="LOW"))
+                caller = asyncio.create_task(engine.execute_workflow(run_id))
+                found = await asyncio.to_thread(ask, asyncio.get_running_loop(), switch, gate)
+                if caller.done():
+                    raise AssertionError("the load ended before the measuring did")
+                await engine.cancel(run_id, "measured")
+                await caller
+                return found
 
     return asyncio.run(go())

@@ -183,7 +183,7 @@ class Desk(RuleBasedStateMachine):
                 self.wrong.append(f"{name} runs again, and nobody has found out what it did")
         self.begun[run_id, name] = (attempt, token)
 
-    @rule(definition=definitions(conditions=False))
+    @rule(definition=definitions(conditions=False, lively=True))
     def a_run_comes(self, definition: WorkflowDefinition) -> None:
         async def coming() -> None:
             try:
@@ -214,7 +214,7 @@ class Desk(RuleBasedStateMachine):
     @rule(number=st.integers(0, 9), rarely=st.integers(0, 3))
     def somebody_cancels(self, number: int, rarely: int) -> None:
         run_id = list(self.callers)[number % len(self.callers)]
-        if rarely == 0:
+        if rarely == 3:
             self.do(self.engine.cancel(run_id, "somebody wanted it"))
 
     @rule(seconds=st.sampled_from([0.0, 1.0, 60.0]))
@@ -242,6 +242,8 @@ class Desk(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Everything comes to its end by itself, and the journal tells of nothing that may not be."""
         if not getattr(self, "sound", False):
+            if hasattr(self, "loop"):
+                self.loop.get_loop().close()
             return
         self.store.out, self.store.answer_lost, self.store.seconds = False, False, 0.1
 

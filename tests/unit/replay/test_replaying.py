@@ -168,7 +168,7 @@ def test_what_happens_at_another_time_is_found(eventful: list[Record], monkeypat
 
     monkeypatch.setattr(core, "is_due", earlier)
     monkeypatch.setattr(RunCore, "_date", dated)
-    found = replayed(eventful, late=1).difference
+    found = replayed(eventful, late=0.5).difference
     assert found is not None
     assert found.today is not None
     assert (found.today.kind, found.today.stage, found.today.at) == (RecordKind.STAGE_STARTED, "second", after(10))
@@ -242,7 +242,7 @@ def test_records_that_are_missing_at_the_end_are_found() -> None:
 
 def test_the_version_of_the_program_is_no_difference() -> None:
     records = run(staged(task("ok")), {"desk": SimpleNamespace(execute_ok=at_once)}).records
-    older = [replace(records[0], data={**records[0].data, "code_version": "0.0.1"}), *records[1:]]
+    older = [records[0]._replace(data={**records[0].data, "code_version": "0.0.1"}), *records[1:]]
     assert first_difference(older, records) is None
     assert event_log_sha256(older) == event_log_sha256(records)
 
@@ -250,12 +250,12 @@ def test_the_version_of_the_program_is_no_difference() -> None:
 def late_by(records: list[Record], seconds: float) -> list[Record]:
     """As if the clock had come late to what is due at 9 s."""
     moved = {after(9): after(9 + seconds)}
-    return [replace(record, at=moved.get(record.at, record.at)) for record in records]
+    return [record._replace(at=moved.get(record.at, record.at)) for record in records]
 
 
 def one_that_waits(seconds: float) -> list[Record]:
     out = run(staged(task("ok", starts_at=after(9))), {"desk": SimpleNamespace(execute_ok=lasting(1))})
-    return [replace(r, at=after(10 + seconds)) if r.at == after(10) else r for r in late_by(list(out.records), seconds)]
+    return [r._replace(at=after(10 + seconds)) if r.at == after(10) else r for r in late_by(list(out.records), seconds)]
 
 
 def test_a_clock_may_have_been_late_and_no_later_than_is_allowed() -> None:
@@ -275,7 +275,7 @@ def test_a_run_that_was_ended_because_nobody_could_go_on_replays_up_to_there() -
         engine = lives.engine()
         run_id = await engine.create_workflow(staged(task("long")))
         await lives.live(engine.execute_workflow(run_id), until=5)
-        await lives.engine(other=object()).recover()
+        await lives.engine(agents={"other": object()}).recover()
         return list(await lives.store.records(run_id))
 
     records = simulated(main)
@@ -287,7 +287,7 @@ def test_a_run_that_was_ended_because_nobody_could_go_on_replays_up_to_there() -
 def test_a_result_from_the_cache_is_one_again() -> None:
     records = run(staged(task("ok")), {"desk": SimpleNamespace(execute_ok=at_once)}).records
     cached = [
-        replace(r, data={**r.data, "cached": True}) if r.kind is RecordKind.TASK_COMPLETED else r for r in records
+        r._replace(data={**r.data, "cached": True}) if r.kind is RecordKind.TASK_COMPLETED else r for r in records
     ]
     assert replayed(cached).difference is None
 
