@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time  # noqa: TID251 (lives end by the machine's clock)
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -36,9 +36,9 @@ class BrokenPromiseError(Exception):
 
 
 class Life:
-    """One process; ``options`` are those of `crash_desk.live`."""
+    """One process, which does ``work``; ``options`` are those of that coroutine function."""
 
-    def __init__(self, place: Place, **options: Any) -> None:
+    def __init__(self, place: Place, *, work: Callable[..., Coroutine[Any, Any, None]] = live, **options: Any) -> None:
         self._log = place.marks.with_name("log")
         sys.stdout.flush()
         sys.stderr.flush()
@@ -46,7 +46,7 @@ class Life:
         self.pid = os.fork()
         self._status: int | None = None
         if not self.pid:
-            self._live(place, born=born, **options)
+            self._live(work(place, born=born, **options))
 
     def kill(self) -> None:
         """End it without a word; raises `BrokenPromiseError` when it had ended by itself."""
@@ -95,14 +95,14 @@ class Life:
         """The end of its log, in one line."""
         return " | ".join(self.log().splitlines()[-6:])[-1500:]
 
-    def _live(self, place: Place, **options: Any) -> None:
+    def _live(self, work: Coroutine[Any, Any, None]) -> None:
         """What the forked process does; never returns."""
         code = 1
         try:
             log = os.open(self._log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
             os.dup2(log, 1)
             os.dup2(log, 2)
-            asyncio.run(live(place, **options))
+            asyncio.run(work)
             code = 0
         except BaseException:  # noqa: BLE001 (a forked process must not go on as its parent)
             traceback.print_exc()

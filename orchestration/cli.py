@@ -130,6 +130,31 @@ def simulate(
 
 
 @app.command()
+def replay(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id, as `belltower runs list` shows it.")],
+    store: Annotated[
+        Path | None, typer.Option(help="The store that has it; else the home's, or a simulation's.")
+    ] = None,
+    late: Annotated[float, typer.Option(min=0, help="How late, in seconds, a live clock may have been.")] = 1.0,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Carry a run out again by today's code, and show the first difference."""
+    from orchestration.replay import lines
+    from orchestration.replay import replay as again
+
+    config = _settings(home=home)
+    configure_logs("ERROR", mode=config.mode, clock=WallClock())
+    found = again(config, run_id, store=store, late=timedelta(seconds=late))
+    if as_json:
+        _print_json(found.to_json())
+    else:
+        typer.echo("\n".join(lines(found)))
+    if found.replayed.difference is not None:
+        raise typer.Exit(1)
+
+
+@app.command()
 def run(home: Home = None, calendar: Calendar = None) -> None:
     """Run the desk, day after day, until it is told to stop."""
     stopped_early()

@@ -16,7 +16,7 @@ from orchestration.domain.reconciliation import Finding
 from orchestration.domain.records import Record, RecordKind
 from orchestration.domain.retry import RetryStrategy
 from orchestration.domain.states import Effects, OnFailure, RunStatus, StageStatus, TaskStatus
-from orchestration.engine.agenda import Agenda, Timer
+from orchestration.engine.agenda import DATED, Agenda, Timer
 from orchestration.engine.commands import (
     Command,
     EndRun,
@@ -33,6 +33,7 @@ from orchestration.engine.inputs import (
     AttemptSucceeded,
     Begin,
     Cancel,
+    ClockSet,
     ConditionDecided,
     Granted,
     Input,
@@ -133,6 +134,8 @@ class RunCore:
                 self._time_came()
             case TimeCame():
                 self._time_came()
+            case ClockSet():
+                self._agenda.clock_set(event.by)
             case ConditionDecided():
                 self._condition_decided(event)
             case Granted():
@@ -161,7 +164,7 @@ class RunCore:
         if definition.timeout_s is not None:
             self._agenda.add(started_at + timedelta(seconds=definition.timeout_s), Timer.RUN_LIMIT)
         if definition.ends_by is not None:
-            self._agenda.add(definition.ends_by, Timer.RUN_LIMIT)
+            self._agenda.add(definition.ends_by, Timer.RUN_LIMIT, number=DATED)
         for index, announcement in enumerate(definition.announcements):
             if announcement.at >= self._at:
                 self._agenda.add(announcement.at, Timer.ANNOUNCEMENT, number=index)
@@ -186,7 +189,8 @@ class RunCore:
                 case TaskStatus.QUEUED:
                     self._wait_for_slot(task)
                 case TaskStatus.RETRYING:
-                    self._agenda.add(task.retry_at or self._at, Timer.RETRY, task.definition.name)
+                    due = min(task.retry_at or self._at, self._at + task.retry_after)  # the clock may have been set back
+                    self._agenda.add(due, Timer.RETRY, task.definition.name)
                 case TaskStatus.PENDING:
                     self._opening.append(task)
         self._open_next_stages()

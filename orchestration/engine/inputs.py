@@ -1,7 +1,7 @@
 """What the core is told, one at a time; ``at`` (aware, UTC) is when it happened."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from orchestration.domain.json_value import JsonValue
 from orchestration.domain.reconciliation import Reconciled
@@ -28,6 +28,14 @@ class TimeCame:
     """It is ``at``: do what is due."""
 
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockSet:
+    """The wall clock was set, ``by`` so much; or the machine slept for so long."""
+
+    at: datetime
+    by: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +109,7 @@ Input = (
     Begin
     | Resume
     | TimeCame
+    | ClockSet
     | ConditionDecided
     | Granted
     | AttemptSucceeded

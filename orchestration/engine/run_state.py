@@ -43,6 +43,7 @@ class TaskState:
     reason: str | None = None
     queued_at: datetime | None = None
     retry_at: datetime | None = None
+    retry_after: timedelta = timedelta(0)
     started_at: datetime | None = None
     completed_at: datetime | None = None
 
@@ -151,7 +152,8 @@ class RunState:
         elif kind is RecordKind.TASK_RETRYING:
             task.status, task.reason = TaskStatus.RETRYING, _text(data.get("reason"))
             task.error, task.outcome = _text(data.get("error")), TaskStatus(str(data["status"]))
-            task.retry_at = record.at + timedelta(seconds=float(str(data["delay_s"])))
+            task.retry_after = timedelta(seconds=float(str(data["delay_s"])))
+            task.retry_at = record.at + task.retry_after
         elif kind is RecordKind.TASK_INTERRUPTED:
             task.losses += 1
             task.lost_attempts += task.lost_last != task.attempts

@@ -32,6 +32,7 @@ from orchestration.engine.inputs import (
     AttemptReconciled,
     AttemptStopped,
     AttemptSucceeded,
+    ClockSet,
     ConditionDecided,
     Granted,
     Input,
@@ -47,9 +48,14 @@ from orchestration.ports.executor import Attempt, Executor
 from orchestration.ports.result_cache import CachedResult
 from orchestration.ports.run_store import RunStore
 
+LOOK_S = 10.0
+"""The longest wait for a moment without a look at the clock, which may have been set."""
+SET_BY = timedelta(seconds=1)
+"""Wall time and monotonic time that drift apart by less are no sign of that."""
 MOST_AT_ONCE = 50
 """How many inputs and starts one turn takes: so long, about a millisecond, what is urgent waits for the loop."""
 
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 _log = logging.getLogger(__name__)
 _Later = StartAttempt | Reconcile | StopAttempt | EndRun  # the commands that wait for the commit
 _Outcome = AttemptSucceeded | AttemptFailed | AttemptStopped | AttemptReconciled
@@ -72,9 +78,10 @@ class _ActiveRun:
 
 @dataclass(slots=True)
 class _Turn:
-    """What a turn has decided so far."""
+    """What a turn has decided so far; ``steady`` is its moment as if the clock had never been set."""
 
     at: datetime
+    steady: datetime
     records: list[Record] = field(default_factory=list)
     events: list[_Event] = field(default_factory=list)
     commands: list[tuple[_ActiveRun, _Later]] = field(default_factory=list)
@@ -110,6 +117,8 @@ class Runner:
         self._alarm: asyncio.Task[None] | None = None
         self._alarm_at = datetime.max.replace(tzinfo=UTC)
         self._granting = False
+        self._apart = self._clock_apart(clock.now())
+        self._set_by = timedelta(0)
         self._closing = False
         self._winding_down = False
         self._idle = asyncio.Event()
@@ -189,6 +198,7 @@ class Runner:
         if not self._more:
             opening = None if self._winding_down else self._admission.next_opening()
             due = self._due[0][0] if self._due else None
+            opening = None if opening is None else opening + self._set_by
             self._set_alarm(due if opening is None else min(opening, due or opening))
             await self._wake.wait()
 
@@ -201,7 +211,9 @@ class Runner:
         self._alarm_at, self._alarm = at, asyncio.get_running_loop().create_task(self._ring(at))
 
     async def _ring(self, at: datetime) -> None:
-        await self._clock.sleep_until(at)
+        with suppress(TimeoutError):
+            async with self._clock.timeout(LOOK_S):
+                await self._clock.sleep_until(at)
         self._alarm = None
         self._wake.set()
 
@@ -210,8 +222,24 @@ class Runner:
         """Whether there is something for another turn already."""
         return bool(self._inbox) or self._granting
 
+    def _clock_apart(self, now: datetime) -> timedelta:
+        return now - _BEGINNING - timedelta(seconds=self._clock.monotonic())
+
+    def _look_at_clock(self, now: datetime) -> None:
+        """Tell every run that the wall clock was set: what is to take so long takes so long all the same."""
+        by = self._clock_apart(now) - self._apart
+        if abs(by) < SET_BY:
+            return
+        self._apart += by
+        self._set_by += by
+        _log.warning("the clock was set by %s s, or the machine slept", by.total_seconds())
+        for run in self._runs.values():
+            run.core.decide(ClockSet(at=now, by=by))
+            self._remind(run)
+
     def _turn(self) -> None:
         now = self._clock.now()
+        self._look_at_clock(now)
         batch, self._inbox = self._inbox[:MOST_AT_ONCE], self._inbox[MOST_AT_ONCE:]
         due: set[str] = set()
         # what is left in the inbox was done before its limit, if that is due no earlier
@@ -223,7 +251,7 @@ class Runner:
                 self._runs[run_id].reminder = None
         batch += [(run_id, TimeCame(at=until)) for run_id in due]
         batch.sort(key=_order)
-        turn = _Turn(now)
+        turn = _Turn(now, now - self._set_by)
         for run_id, event in batch:
             self._decide(run_id, event, turn)
         self._granting = not self._winding_down and self._grant(turn)
@@ -239,7 +267,7 @@ class Runner:
         decision = run.core.decide(event)
         state = run.core.state
         for record in decision.records:
-            if record.kind in _SLOT_FREED and (judged := self._admission.ended(record, state, event, turn.at)):
+            if record.kind in _SLOT_FREED and (judged := self._admission.ended(record, state, event, turn.steady)):
                 turn.events.append(judged)
             if (told := public_event(record, state)) is not None:
                 turn.events.append(told)
@@ -249,7 +277,7 @@ class Runner:
                 case StartAttempt() | Reconcile() | StopAttempt() | EndRun():
                     turn.commands.append((run, command))
                 case EnqueueTask():
-                    self._admission.add(run_id, state.tasks[command.task], command, turn.at)
+                    self._admission.add(run_id, state.tasks[command.task], command, turn.steady)
                 case EvaluateCondition():
                     self._decide(run_id, self._evaluate(run, command.task, event.at), turn)
                 case _:
@@ -266,14 +294,14 @@ class Runner:
     def _grant(self, turn: _Turn) -> bool:
         """Start who may start, so many in one turn; return whether there may be more."""
         for _ in range(MOST_AT_ONCE):
-            entry = self._admission.take(turn.at)
+            entry = self._admission.take(turn.steady)
             if entry is None:
                 return False
             run_id, name = entry
             before = len(turn.commands)
             self._decide(run_id, Granted(at=turn.at, task=name), turn)
             if not any(isinstance(c, StartAttempt) and c.task == name for _, c in turn.commands[before:]):
-                self._admission.free(entry, turn.at)
+                self._admission.free(entry, turn.steady)
         return True
 
     def _remind(self, run: _ActiveRun) -> None:

@@ -91,8 +91,9 @@ class Agent:
         about = task_data["execution"]
         seconds, answer = self.machine.answers[about["attempt"] % len(self.machine.answers)]
         await asyncio.sleep(seconds)
-        self.machine.asked[about["id"], about["task"], about["attempt"]] = answer.outcome.value
-        return answer
+        found: Reconciled = answer
+        self.machine.asked[about["id"], about["task"], about["attempt"]] = found.outcome.value
+        return found
 
 
 class Desk(RuleBasedStateMachine):

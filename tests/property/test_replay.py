@@ -53,13 +53,18 @@ class Fate:
 
 
 class Reconciling(Scripts):
-    """Scripts whose lost attempts have an answer, and of which some hear of nothing until they are given up on."""
+    """Scripts whose lost attempts have an answer.
+
+    Some hear of nothing until they are given up on, but not under a clock that is late: all times here are whole
+    seconds, and when one falls together with that end, nothing recorded says which the late clock saw first.
+    """
 
     answer: Reconciled
+    hears = True
 
     async def work(self, seconds: int, how: str) -> None:
         await super().work(seconds, how)
-        if how == "deaf" and seconds % 2:
+        if how == "deaf" and seconds % 2 and not self.hears:
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(8)
 
@@ -91,7 +96,7 @@ async def carry_out(
     """Carry the run out to its end through all that happens to it; return its journal."""
     clock, store = LateClock(fate.seed, fate.late_ms), MemoryRunStore()
     agent = Reconciling(scripts, with_handed_down_priority(definition))
-    agent.answer = fate.answer
+    agent.answer, agent.hears = fate.answer, fate.late_ms > 0
     engine = an_engine(MortalStore(store, None), clock, agent, slots)
     run_id = await engine.create_workflow(as_form(definition), {} if wanted is None else {"wanted": wanted})
     cancelled = False

@@ -46,12 +46,14 @@ def test_an_agent_gets_no_more_than_its_limit_and_the_others_get_the_slots() -> 
     tasks = [*tens(6, agent="slow"), *tens(6, agent="desk")]
     out = run(staged(*tasks), {"slow": DESK, "desk": DESK}, max_concurrent_tasks=4, agent_limits={"slow": 1})
     assert (most(out, agent="slow"), most(out, agent="desk"), most(out)) == (1, 3, 4)
+    assert out.result["duration_s"] == 60
 
 
 def test_a_task_type_gets_no_more_than_its_limit() -> None:
     tasks = [*tens(4), *tens(4, kind="other")]
     out = run(staged(*tasks), {"desk": DESK}, max_concurrent_tasks=4, TASK_TYPE_LIMITS={"ten": 1})
     assert (most(out, kind="ten"), most(out, kind="other")) == (1, 3)
+    assert out.result["duration_s"] == 40
 
 
 def test_where_there_are_several_agents_none_takes_every_slot() -> None:
