@@ -33,15 +33,15 @@ bench: .venv/.installed ## measure; prints a table and writes build/bench.json
 planted: .venv/.installed ## plant each known bug in a copy and see the test that guards against it fail
 	$(BIN)/python -m checks.planted
 
-containers: .venv/.installed ## build the image on a real engine and watch it (root; QUICK=1: build and one day)
+containers: .venv/.installed ## build the image on a real engine and run days in it (root; QUICK=1: less of it)
 	@mkdir -p $(BUILD)
 	checks/containers.sh
 
-observability: .venv/.installed ## a real Prometheus over a simulated day: every panel, every rule (QUICK=1: no daemon)
+observability: .venv/.installed ## a real Prometheus: every panel, every rule, and the daemon (QUICK=1: faster)
 	@mkdir -p $(BUILD)
 	$(BIN)/python -m checks.observability
 
-reliability: .venv/.installed ## the daemon as a real process: signals, clock jumps, load (QUICK=1: two minutes' worth)
+reliability: .venv/.installed ## the daemon as a real process: signals, clock jumps, load (QUICK=1: less of it)
 	@mkdir -p $(BUILD)
 	$(BIN)/python -m checks.reliability
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from orchestration.config import TradingConfig
 from orchestration.days.day_types import DayType
+from orchestration.days.stage_times import StageName
 from orchestration.domain.events import OrchestrationEvent
 from orchestration.domain.halts import Halt, HaltLevel
 from orchestration.domain.health import Health, Readiness
@@ -129,5 +130,6 @@ async def tell_every_trouble(metrics: Metrics) -> None:
     metrics.set_halt(Halt(level=HaltLevel.CLOSE_ONLY, reason="a try", at=_MIDNIGHT, by="check"))
     metrics.set_calendar_end(DAY + timedelta(days=10))
     metrics.set_next_bell(_MIDNIGHT - timedelta(minutes=1))
+    metrics.set_overdue({StageName.INTRADAY: timedelta(minutes=10)})
     for _ in range(100):
         metrics.observe_loop_lag(2.0)

@@ -43,6 +43,15 @@ def completed_tasks(home: Path) -> set[str]:
         return {task for (task,) in rows}
 
 
+def counts(home: Path) -> dict[str, int]:
+    """How much there is: tasks that were completed in their own run, orders and fills in the book."""
+    tasks = "SELECT COUNT(*) FROM execution_events WHERE kind = 'task_completed' AND stage != ?"
+    lines = "SELECT COUNT(*) FROM ledger_entries WHERE kind = ?"
+    asked = {"tasks": (tasks, EARLIER), "orders": (lines, "order_accepted"), "fills": (lines, "order_filled")}
+    with closing(_open(home)) as store:
+        return {name: store.execute(query, [value]).fetchone()[0] for name, (query, value) in asked.items()}
+
+
 def stage_starts(home: Path) -> list[tuple[str, str, datetime]]:
     """Run, stage and moment of every stage that began, in order."""
     query = (
@@ -54,9 +63,14 @@ def stage_starts(home: Path) -> list[tuple[str, str, datetime]]:
 
 
 def unfinished(home: Path) -> list[str]:
-    """The runs that are not marked as ended."""
+    """The runs that were begun and are not marked as ended.
+
+    One that a stop met between its first record and its beginning stays ``pending``: nothing of it was done, and the
+    next start marks it as interrupted.
+    """
     with closing(_open(home)) as store:
-        return [run for (run,) in store.execute("SELECT id FROM executions WHERE status IN ('pending', 'running')")]
+        rows = store.execute("SELECT name, id FROM executions WHERE status = 'running'")
+        return [f"{name}, {run}" for name, run in rows]
 
 
 def doubled(home: Path) -> list[str]:

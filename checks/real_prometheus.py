@@ -1,7 +1,6 @@
 """A real Prometheus for ``make observability``: Debian's, on loopback, in a folder of its own."""
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -12,11 +11,12 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
+
+from checks.deployed_files import prometheus_flags
 
 START_LIMIT_S = 30.0
 JOB = "belltower"
@@ -66,7 +66,7 @@ class Prometheus:
 
 @contextmanager
 def prometheus(deployed: Path, folder: Path, token: str, ports: Sequence[int]) -> Iterator[Prometheus]:
-    """Run the configuration in ``deployed``, with the targets, the token and the pace of a test, in ``folder``."""
+    """Run what is ``deployed``, as ``compose.yaml`` does, but in ``folder``, with targets, token and pace of a test."""
     shutil.copytree(deployed, folder, dirs_exist_ok=True)
     (folder / "token").write_text(f"{token}\n", encoding="utf-8")
     port = free_port()
@@ -76,8 +76,7 @@ def prometheus(deployed: Path, folder: Path, token: str, ports: Sequence[int]) -
         process = subprocess.Popen(  # noqa: S603 (our own words)
             [
                 str(shutil.which("prometheus")),
-                f"--config.file={folder / 'prometheus.yml'}",
-                f"--storage.tsdb.path={folder / 'data'}",
+                *prometheus_flags(folder / "prometheus.yml", folder / "data"),
                 f"--web.listen-address=127.0.0.1:{port}",
             ],
             stdin=subprocess.DEVNULL,
@@ -86,7 +85,10 @@ def prometheus(deployed: Path, folder: Path, token: str, ports: Sequence[int]) -
         )
     try:
         server = Prometheus(folder, port, process)
-        waited_for(lambda: server.get("status/runtimeinfo"), START_LIMIT_S, "Prometheus answers")
+        try:
+            waited_for(lambda: server.get("status/runtimeinfo"), START_LIMIT_S, "Prometheus answers")
+        except NotFoundError as error:
+            raise NotFoundError(f"{error}; it said: {(folder / 'log').read_text(errors='replace')[-1000:]}") from error
         yield server
     finally:
         process.terminate()
@@ -116,36 +118,6 @@ def tool(*command: str) -> str:
     if done.returncode:
         raise NotFoundError(f"{' '.join(command)}: {(done.stdout + done.stderr).strip()}")
     return done.stdout
-
-
-def install() -> None:
-    """Make sure that Prometheus and libfaketime are here; as root on Debian they are installed."""
-    missing = [] if shutil.which("prometheus") and shutil.which("promtool") else ["prometheus"]
-    missing += [] if _faketime() else ["libfaketime"]
-    if not missing:
-        return
-    packages = " ".join(missing)
-    if os.geteuid() or not shutil.which("apt-get"):
-        raise NotFoundError(f"missing here: {packages}; install them (Debian: apt-get install {packages})")
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    for words in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", *missing]):
-        subprocess.run(  # noqa: S603 (our own words)
-            [str(shutil.which("apt-get")), *words], check=True, stdout=subprocess.DEVNULL, env=environment, timeout=600
-        )
-
-
-def clock_from(start: datetime) -> Mapping[str, str]:
-    """The environment of a process whose wall clock says ``start`` (UTC) when it begins, and goes on from there."""
-    return {
-        "LD_PRELOAD": str(_faketime()),
-        "TZ": "UTC",
-        "FAKETIME": f"@{start:%Y-%m-%d %H:%M:%S}",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
-
-
-def _faketime() -> Path | None:
-    return next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))), None)
 
 
 def free_port() -> int:

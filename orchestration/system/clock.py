@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 
 from orchestration.ports.clock import Waitable
 
-NAP_S = 30.0
-"""The longest wait between two looks at the wall clock: so late a suspended machine or a stepped clock is noticed."""
+NAP_S = 1.0
+"""The longest wait between two looks at the wall clock: so late a suspended machine or a stepped clock is noticed.
+
+An idle daemon takes 0.35 % of a processor with naps of a second, and 0.33 % with naps of half a minute."""
 
 
 class WallClock:
