@@ -22,6 +22,7 @@ from orchestration.domain.json_value import JsonValue
 from orchestration.system.clock import WallClock
 from orchestration.system.collector import held_collector
 from orchestration.system.signals import STOPPED, stop_signals, stopped_early
+from orchestration.system.switching import switch_sooner
 from orchestration.telemetry.logs import configure_logs
 
 app = typer.Typer(
@@ -160,6 +161,7 @@ def run(home: Home = None, calendar: Calendar = None) -> None:
     stopped_early()
     config = _settings(home=home, calendar=calendar)
     configure_logs(config.log_level, mode=config.mode, clock=WallClock())
+    switch_sooner()
     with held_collector() as collect_again:
         from orchestration.controller import OrchestrationController
 

@@ -19,7 +19,7 @@ from orchestration.engine.engine import WorkflowEngine
 from orchestration.engine.engine_settings import EngineSettings
 from orchestration.engine.event_log import event_log_sha256
 from orchestration.engine.public_events import iso
-from orchestration.engine.replaying import LATE, Difference, Replayed, first_difference, replay_run
+from orchestration.engine.replaying import LATE, Difference, Replayed, first_difference, parting, replay_run
 from orchestration.engine.run_state import rebuild
 from orchestration.engine.stored_definition import from_json, to_json
 from orchestration.engine.task_types import TASK_TYPES
@@ -38,6 +38,8 @@ from orchestration.wiring import (
 from workflows.trading_day.day_plan import DayPlan
 
 _ALL = 1_000_000_000
+_AGENTS = {agent.name: agent for agent in AGENTS}
+"""The classes, which say what each of them does; none is made, since none is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +94,7 @@ def replay(config: TradingConfig, run_id: str, *, store: Path | None = None, lat
     if recipe is not None and session in recipe.dates:
         replayed = _whole_day(recipe, records, session)
     else:
-        core_for = WorkflowEngine({}, config).core_for
-        replayed = replay_run(records, core_for, late=late)
+        replayed = replay_run(records, WorkflowEngine(_AGENTS, config).core_for, late=late)
     return ReplayResult(
         run_id=run_id,
         name=definition.name,
@@ -203,9 +204,8 @@ def _planned(
         max_retries=settings.max_retries,
         run_timeout_s=settings.workflow_timeout,
     )
-    agents = {agent.name: agent for agent in AGENTS}
     return replace(
-        read_definition(definition, agents=agents, task_types=TASK_TYPES, defaults=defaults, parameters={}),
+        read_definition(definition, agents=_AGENTS, task_types=TASK_TYPES, defaults=defaults, parameters={}),
         labels=recorded.labels,
     )
 
@@ -218,12 +218,12 @@ def _differences(recorded: WorkflowDefinition, today: WorkflowDefinition) -> Ite
         if name not in now:
             yield f"task {name}: gone"
         elif task != now[name]:
-            fields = sorted(key for key in {**task, **now[name]} if task.get(key) != now[name].get(key))
-            yield f"task {name}: {fields[0]} is {now[name].get(fields[0])!r} instead of {task.get(fields[0])!r}"
+            where, (before, after) = parting(task, now[name])
+            yield f"task {name}: {where} is {after!r} instead of {before!r}"
     yield from (f"task {name}: new" for name in now if name not in was)
     if old != new:
-        fields = sorted(key for key in {**old, **new} if old.get(key) != new.get(key))
-        yield f"{', '.join(fields)}: another one"
+        where, (before, after) = parting(old, new)
+        yield f"{where} is {after!r} instead of {before!r}"
 
 
 def _tasks(stored: JsonObject) -> dict[str, dict[str, Any]]:

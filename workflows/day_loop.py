@@ -270,7 +270,7 @@ class DayLoop:
         """Return the runs of this day that broke off, oldest first; ``None`` when one did not, or is under way."""
         store, found = self._engine.run_store, list[EarlierRun]()
         for run in reversed(await store.runs(limit=RUNS_LOOKED_AT)):
-            if run.name != _run_name(plan) or run.status is RunStatus.PENDING:
+            if run.name != _run_name(plan) or run.started_at is None:
                 continue
             if run.status is RunStatus.RUNNING:
                 if run.run_id not in self._days.running:  # what dead ones left was taken over at the start

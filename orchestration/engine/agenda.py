@@ -46,7 +46,12 @@ class Agenda:
     def clock_set(self, by: timedelta) -> None:
         """Have what falls due after so much time do so, though the clock was set ``by`` so much meanwhile."""
         self._due = [
-            (when + by if timer in _SPANS and (timer, number) != (Timer.RUN_LIMIT, DATED) else when, timer, number, name)
+            (
+                when + by if timer in _SPANS and (timer, number) != (Timer.RUN_LIMIT, DATED) else when,
+                timer,
+                number,
+                name,
+            )
             for when, timer, number, name in self._due
         ]
         heapify(self._due)

@@ -189,7 +189,9 @@ class RunCore:
                 case TaskStatus.QUEUED:
                     self._wait_for_slot(task)
                 case TaskStatus.RETRYING:
-                    due = min(task.retry_at or self._at, self._at + task.retry_after)  # the clock may have been set back
+                    due = min(
+                        task.retry_at or self._at, self._at + task.retry_after
+                    )  # the clock may have been set back
                     self._agenda.add(due, Timer.RETRY, task.definition.name)
                 case TaskStatus.PENDING:
                     self._opening.append(task)

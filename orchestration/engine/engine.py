@@ -18,9 +18,10 @@ from orchestration.domain.records import Claim, Record, RecordKind
 from orchestration.domain.states import RunStatus
 from orchestration.engine.admission import Admission
 from orchestration.engine.caching_executor import CachingExecutor
+from orchestration.engine.checked_definitions import CheckedDefinitions
 from orchestration.engine.circuit_breaker import BreakerState
 from orchestration.engine.core import RunCore
-from orchestration.engine.definitions import Defaults, read_definition
+from orchestration.engine.definitions import Defaults
 from orchestration.engine.engine_settings import EngineSettings
 from orchestration.engine.event_bus import InProcessEventBus
 from orchestration.engine.in_process_executor import InProcessExecutor
@@ -31,7 +32,7 @@ from orchestration.engine.recovery import Recovered, recovered
 from orchestration.engine.result import run_result
 from orchestration.engine.run_state import RunState, rebuild
 from orchestration.engine.runner import Runner
-from orchestration.engine.stored_definition import from_json, to_json
+from orchestration.engine.stored_definition import from_json
 from orchestration.engine.task_types import TASK_TYPES, TaskTypes
 from orchestration.ports.clock import Clock
 from orchestration.ports.event_bus import EventHandler, EventObserver
@@ -47,6 +48,9 @@ from orchestration.system.randomness import SeededRandomness
 KEPT_WITHOUT_STORE = 1000
 KEPT_WITH_STORE = 10
 """How many ended runs an engine remembers, the newest; others are asked of the store."""
+
+
+NOT_CREATED = "it was not made: the store was lost meanwhile, or whoever wanted it went away"
 
 
 @cache
@@ -100,6 +104,12 @@ class WorkflowEngine:
         self._ids = ids or SystemIds()
         self._randomness: Randomness = randomness or SeededRandomness(0)
         self._task_types = task_types
+        defaults = Defaults(
+            timeout_s=self.settings.default_task_timeout,
+            max_retries=self.settings.max_retries,
+            run_timeout_s=self.settings.workflow_timeout,
+        )
+        self._definitions = CheckedDefinitions(self.agents, task_types, defaults)
         self._executor: Executor = executor or InProcessExecutor(
             self.agents, task_types, services=services or {}, environment=self.settings.environment
         )
@@ -135,28 +145,19 @@ class WorkflowEngine:
         values = to_json_value({} if parameters is None else parameters, "parameters")
         if not isinstance(values, Mapping):
             raise DefinitionError(f"parameters is a {type(parameters).__name__}; give a mapping")
-        checked = read_definition(
-            definition,
-            agents=self.agents,
-            task_types=self._task_types,
-            defaults=Defaults(
-                timeout_s=self.settings.default_task_timeout,
-                max_retries=self.settings.max_retries,
-                run_timeout_s=self.settings.workflow_timeout,
-            ),
-            parameters=values,
-        )
+        checked = self._definitions.read(definition, values)
         run_id = self._ids.next_id()
         data: dict[str, JsonValue] = {
-            "name": checked.name,
-            "definition": to_json(checked),
+            "name": checked.definition.name,
+            "definition": checked.stored,
             "parameters": values,
             "code_version": code_version(),
         }
         self._replace_broken()
         created = Record(run_id=run_id, sequence=1, kind=RecordKind.RUN_CREATED, at=self.clock.now(), data=data)
-        await self._runner.journal.keep([created])
-        state = RunState(run_id=run_id, definition=checked, parameters=values)
+        void = created._replace(sequence=2, kind=RecordKind.RUN_CANCELLED, data={"reason": NOT_CREATED})
+        await self._runner.journal.keep([created], withdraw=[void])
+        state = RunState(run_id=run_id, definition=checked.definition, parameters=values)
         state.apply(created)
         self._waiting[run_id] = _Waiting(self.core_for(state))
         return run_id

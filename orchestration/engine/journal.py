@@ -27,11 +27,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(slots=True, eq=False)
 class _Entry:
-    """Records that belong together. ``refuse`` is called when they were not kept, by those who would rather know."""
+    """Records that belong together. ``refuse`` is called when they were not kept, by those who would rather know.
+
+    Nobody may know that: then they are kept together with those that ``withdraw`` them, once the store is back.
+    """
 
     records: Sequence[Record]
     then: Callable[[], None]
     refuse: Callable[[Exception], None] | None = None
+    withdraw: Sequence[Record] = ()
 
 
 class Journal:
@@ -76,10 +80,12 @@ class Journal:
         """Call ``then`` once ``records`` and all that was put before them are durable."""
         self._add(_Entry(records, then))
 
-    async def keep(self, records: Sequence[Record]) -> None:
+    async def keep(self, records: Sequence[Record], *, withdraw: Sequence[Record] = ()) -> None:
         """Return once ``records`` are durable.
 
-        Raises `StoreUnavailableError` when they were not kept, at once while the store is out.
+        Raises `StoreUnavailableError` when they were not kept, at once while the store is out. Where the store was lost
+        in the middle they may be there all the same, also for the next process: so ``withdraw``, which follow them and
+        make them void, are kept later. The same happens when the call is cancelled.
         """
         if self.trouble is not None:
             raise StoreUnavailableError(f"nothing new is taken on while the store is out: {self.trouble}")
@@ -89,8 +95,17 @@ class Journal:
             if not kept.done():
                 kept.set_exception(error)
 
-        self._add(_Entry(records, lambda: None if kept.done() else kept.set_result(None), refuse))
-        await kept
+        entry = _Entry(records, lambda: None if kept.done() else kept.set_result(None), refuse, withdraw)
+        self._add(entry)
+        try:
+            await kept
+        except asyncio.CancelledError:
+            if entry in self._entries:
+                self._entries.remove(entry)
+                self._waiting -= len(records)
+            elif withdraw:
+                self._add(_Entry([*records, *withdraw], _nothing))
+            raise
 
     async def settled(self) -> None:
         """Return once nothing waits for its commit."""
@@ -162,8 +177,13 @@ class Journal:
             try:
                 await self._store.append([record for entry in batch for record in entry.records])
             except StoreUnavailableError as error:
+                doubtful = [entry for entry in batch if entry.withdraw]
                 batch = self._refuse(batch, error)
                 self._entries = self._refuse(self._entries, error)
+                for entry in doubtful:
+                    whole = [*entry.records, *entry.withdraw]
+                    self._waiting += len(whole)
+                    batch.append(_Entry(whole, _nothing))
                 if not batch:
                     return batch  # who would rather know knows, and may ask again
                 self._say(str(error))
@@ -194,3 +214,7 @@ class Journal:
             self.trouble = trouble
             self._on_trouble(trouble)
         self.trouble = trouble
+
+
+def _nothing() -> None:
+    """Nobody waits for it."""

@@ -104,7 +104,7 @@ def difference_at(recorded: Sequence[Record], old: Record | None, new: Record | 
     index = len(recorded) if old is None else old.sequence - 1
     where, values = "", (_document(old), _document(new))
     if old is not None and new is not None:
-        where, values = _parting(*values, "")
+        where, values = parting(*values)
     before = tuple(recorded[max(0, index - SHOWN_BEFORE) : index])
     return Difference(recorded=old, today=new, where=where, values=values, before=before)
 
@@ -113,17 +113,17 @@ def _document(record: Record | None) -> Any:
     return None if record is None else orjson.loads(log_line(record))
 
 
-def _parting(old: Any, new: Any, where: str) -> tuple[str, tuple[Any, Any]]:
+def parting(old: Any, new: Any, where: str = "") -> tuple[str, tuple[Any, Any]]:
     """The path of the first value that is another one, in the order of the names, and both values."""
     if isinstance(old, dict) and isinstance(new, dict):
         # the kind, the task and the time tell more than the data that follow from them
         for key in sorted(old.keys() | new.keys(), key=lambda name: (not where and name == "data", name)):
             if key not in old or key not in new or old[key] != new[key]:
-                return _parting(old.get(key), new.get(key), f"{where}.{key}" if where else key)
+                return parting(old.get(key), new.get(key), f"{where}.{key}" if where else key)
     if isinstance(old, list) and isinstance(new, list):
         for index, pair in enumerate(zip(old, new, strict=False)):
             if pair[0] != pair[1]:
-                return _parting(*pair, f"{where}[{index}]")
+                return parting(*pair, f"{where}[{index}]")
         at = min(len(old), len(new))
         longer = (old[at], None) if len(old) > at else (None, new[at])
         return f"{where}[{at}]", longer

@@ -18,6 +18,8 @@ from orchestration.domain.halts import HaltLevel
 from orchestration.domain.orders import OrderStatus
 from orchestration.engine.engine import WorkflowEngine
 from orchestration.system.clock import WallClock
+from orchestration.system.collector import held_collector
+from orchestration.system.switching import switch_sooner
 from orchestration.telemetry.metrics import Metrics
 from orchestration.telemetry.statistics import Statistics
 from tests.benchmarks.bare_loop import Graph, chain, fan_out, layered
@@ -73,8 +75,11 @@ async def open_engine(folder: str) -> AsyncIterator[tuple[WorkflowEngine, Worker
     """An engine over the SQLite store in ``folder``, counted by metrics and statistics as in the daemon."""
     logging.getLogger("orchestration").setLevel(logging.INFO)
     logging.getLogger(halting.__name__).setLevel(logging.ERROR)
+    switch_sooner()  # as the daemon does, and so does what follows
     async with Database(f"sqlite:///{Path(folder) / 'belltower.db'}") as database:
         await upgrade(database)
+        with held_collector() as collect_again:
+            collect_again()
         worker = Worker()
         engine = WorkflowEngine({"worker": worker}, Settings(), run_store=SqlRunStore(database))
         engine.observe(Metrics(WallClock(), mode="paper", version="0"))

@@ -190,7 +190,7 @@ class Desk(RuleBasedStateMachine):
             try:
                 run_id = await self.engine.create_workflow(as_form(definition))
             except StoreUnavailableError:
-                assert self.store.out
+                assert self.store.out or self.engine.trouble is not None
             else:
                 self.carry_out(run_id)
 

@@ -331,6 +331,18 @@ def test_a_day_that_was_created_and_never_begun_is_run(tmp_path: Path) -> None:
     assert len(in_world(run, tmp_path, "2012-12-10T08:00").ended) == 1
 
 
+def test_a_day_whose_run_was_cancelled_before_it_began_is_run(tmp_path: Path) -> None:
+    """As the engine does with one of which nobody knew whether the store had kept it."""
+
+    async def run(world: World) -> None:
+        engine = world.daily.workflow_engine
+        await engine.cancel(await engine.create_workflow(world.daily.plan_day(MONDAY).to_definition()), "not made")
+        async with world.looping():
+            await world.until("2012-12-10T23:30")
+
+    assert len(in_world(run, tmp_path, "2012-12-10T08:00").ended) == 1
+
+
 def test_a_day_that_another_caller_runs_is_left_alone(tmp_path: Path) -> None:
     async def run(world: World) -> None:
         other = asyncio.create_task(world.daily.run_daily_workflow())
