@@ -13,6 +13,8 @@ from typing import Any
 from checks.crash_desk import Place
 
 ENDS = {"task_completed", "task_failed", "task_skipped", "task_expired", "task_cancelled"}
+FILED = {"filed", "filed_again", "guess"}
+"""The tasks whose effect is a mark."""
 RUN_ENDS = {"run_completed": "completed", "run_failed": "failed", "run_cancelled": "cancelled"}
 
 
@@ -22,6 +24,16 @@ class Found:
 
     counts: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
+
+    def lost(self, what: str) -> None:
+        """Something that was acknowledged is not there."""
+        self.counts["lost"] += 1
+        self.wrong.append(what)
+
+    def doubled(self, what: str) -> None:
+        """Something happened twice."""
+        self.counts["doubled"] += 1
+        self.wrong.append(what)
 
     def add(self, other: "Found") -> None:
         """Count ``other`` in."""
@@ -55,6 +67,7 @@ def audit(place: Place, seen: Mapping[str, Any]) -> Found:
         found.wrong += run.wrong
     _acknowledged(found, runs, marks)
     _effects(found, runs, marks)
+    _failures(found, runs)
     _orders(found, runs, seen)
     found.counts["runs"] = len(runs)
     return found
@@ -91,6 +104,10 @@ class _Run:
         elif task is not None:
             self._apply_to_task(kind, task, data)
 
+    def end_of(self, task: str) -> str | None:
+        """The kind of the record that ended the task."""
+        return self.ends[task][0] if task in self.ends else None
+
     def counts(self) -> Counter[str]:
         """What there is to count, once all records are in."""
         if self.status not in RUN_ENDS.values() or self.status != self._ended:
@@ -116,33 +133,30 @@ class _Run:
 
 def _acknowledged(found: Found, runs: Mapping[str, _Run], marks: list[list[str]]) -> None:
     """What somebody was told is there, and only once where it was asked for once."""
-    tickets = Counter(run.ticket for run in runs.values() if run.status != "cancelled")
-    for ticket, times in tickets.items():
-        if times > 1:
-            found.counts["doubled"] += 1
-            found.wrong.append(f"ticket {ticket} has {times} runs: {sorted(r.run_id for r in runs.values() if r.ticket == ticket)}")
+    tickets: defaultdict[str, list[str]] = defaultdict(list)
+    for one in runs.values():
+        if one.status != "cancelled":
+            tickets[one.ticket].append(one.run_id)
+    for ticket, its in tickets.items():
+        if len(its) > 1:
+            found.doubled(f"ticket {ticket} has the runs {its}")
     taken = Counter((run, rest[0]) for verb, run, *rest in marks if verb == "taken")
     for (run, token), times in taken.items():
         if times > 1:
-            found.counts["doubled"] += 1
-            found.wrong.append(f"run {run} was taken over {times} times with the token {token}")
+            found.doubled(f"run {run} was taken over {times} times with the token {token}")
     found.counts["taken_over"] = len(taken)
     for verb, run, *rest in marks:
         if verb == "created" and run not in runs:
-            found.counts["lost"] += 1
-            found.wrong.append(f"run {run} was acknowledged and is gone")
-        elif verb == "ended":
-            if run not in runs or runs[run].status != rest[0]:
-                found.counts["lost"] += 1
-                found.wrong.append(f"run {run} was told to be {rest[0]}")
-        elif verb == "told" and runs[run].ends.get(rest[0], ("",))[0] != "task_completed":
-            found.counts["lost"] += 1
-            found.wrong.append(f"run {run}: {rest[0]} was told to be completed")
+            found.lost(f"run {run} was acknowledged and is gone")
+        elif verb == "ended" and (run not in runs or runs[run].status != rest[0]):
+            found.lost(f"run {run} was told to be {rest[0]}")
+        elif verb == "told" and runs[run].end_of(rest[0]) != "task_completed":
+            found.lost(f"run {run}: {rest[0]} was told to be completed")
     found.counts["lives"] = sum(verb == "up" for verb, *_ in marks)
 
 
 def _effects(found: Found, runs: Mapping[str, _Run], marks: list[list[str]]) -> None:
-    """What changes the world did it once, and was asked before it was tried again."""
+    """What changes the world did it once, and was asked about before it was tried again."""
     executed: Counter[tuple[str, str]] = Counter()
     effects: Counter[tuple[str, str]] = Counter()
     cleared: Counter[tuple[str, str]] = Counter()
@@ -151,8 +165,7 @@ def _effects(found: Found, runs: Mapping[str, _Run], marks: list[list[str]]) -> 
         if verb == "execute":
             executed[key] += 1
             if executed[key] > 1 + cleared[key] + runs[run].retries[task]:
-                found.counts["doubled"] += 1
-                found.wrong.append(f"run {run}, {task}: tried again without being asked about")
+                found.doubled(f"run {run}, {task}: tried again without being asked about")
         elif verb == "effect":
             effects[key] += 1
         else:
@@ -160,22 +173,25 @@ def _effects(found: Found, runs: Mapping[str, _Run], marks: list[list[str]]) -> 
             cleared[key] += rest[-1] == "not_done"
     for (run, task), times in effects.items():
         if times > 1:
-            found.counts["doubled"] += 1
-            found.wrong.append(f"run {run}, {task}: its effect is there {times} times")
+            found.doubled(f"run {run}, {task}: its effect is there {times} times")
+    for one in runs.values():
+        for name in FILED & one.ends.keys():
+            if one.end_of(name) == "task_completed":
+                found.counts["effects"] += 1
+                if effects[one.run_id, name] != 1:
+                    found.lost(f"run {one.run_id}, {name} is completed, and its effect is not there")
+
+
+def _failures(found: Found, runs: Mapping[str, _Run]) -> None:
+    """Nothing fails but what nobody can be asked about."""
     for run in runs.values():
         for name, (kind, data) in run.ends.items():
-            if kind == "task_failed":
-                unknown = "outcome is unknown" in str(data.get("error"))
-                found.counts["unknown" if unknown else "failed"] += 1
-                if not unknown:
-                    found.wrong.append(f"run {run.run_id}, {name} failed: {data.get('error')}")
-                elif name != "guess":
-                    found.counts["unknown_but_askable"] += 1
-            if kind == "task_completed" and name in {"filed", "filed_again", "guess"}:
-                found.counts["effects"] += 1
-                if effects[run.run_id, name] != 1:
-                    found.counts["lost"] += 1
-                    found.wrong.append(f"run {run.run_id}, {name}: completed, its effect is there not once")
+            if kind != "task_failed":
+                continue
+            if "outcome is unknown" in str(data.get("error")):
+                found.counts["unknown" if name == "guess" else "unknown_after_asking"] += 1
+            else:
+                found.wrong.append(f"run {run.run_id}, {name} failed: {data.get('error')}")
 
 
 def _orders(found: Found, runs: Mapping[str, _Run], seen: Mapping[str, Any]) -> None:
@@ -183,29 +199,24 @@ def _orders(found: Found, runs: Mapping[str, _Run], seen: Mapping[str, Any]) -> 
     wanted: dict[str, tuple[str, str, Decimal]] = {}
     for run in runs.values():
         for name, task in run.tasks.items():
-            legs = list(_legs(task))
-            for number, leg in enumerate(legs, 1):
-                wanted[f"{run.run_id}:{name}:{number}"] = leg
-            if legs and run.ends.get(name, ("",))[0] == "task_completed":
-                for number in range(1, len(legs) + 1):
-                    if f"{run.run_id}:{name}:{number}" not in seen["orders"]:
-                        found.counts["lost"] += 1
-                        found.wrong.append(f"{run.run_id}:{name}:{number} never arrived, and its task is completed")
+            legs = {f"{run.run_id}:{name}:{number}": leg for number, leg in enumerate(_legs(task), 1)}
+            wanted |= legs
+            if run.end_of(name) == "task_completed":
+                for gone in legs.keys() - seen["orders"].keys():
+                    found.lost(f"{gone} never arrived, and its task is completed")
     held: defaultdict[str, Decimal] = defaultdict(Decimal)
     for name, state in seen["orders"].items():
         order = state["order"]
         if wanted.get(name) != (order["symbol"], order["side"], Decimal(order["quantity"])):
-            found.counts["doubled"] += 1
-            found.wrong.append(f"{name} is an order of nobody")
-        held[order["symbol"]] += (1 if order["side"] == "buy" else -1) * Decimal(state["filled_quantity"])
+            found.doubled(f"{name} is an order of nobody")
         if state["status"] != "filled":
             found.wrong.append(f"{name} is {state['status']}")
+        held[order["symbol"]] += (1 if order["side"] == "buy" else -1) * Decimal(state["filled_quantity"])
+    if held != {symbol: Decimal(quantity) for symbol, quantity in seen["positions"].items()}:
+        found.wrong.append("the positions are not what the orders add up to")
     for name, times in seen["arrivals"].items():
         if times > 1:
-            found.counts["doubled"] += 1
-            found.wrong.append(f"{name} arrived {times} times")
-    if dict(held) != {symbol: Decimal(quantity) for symbol, quantity in seen["positions"].items()}:
-        found.wrong.append("the positions are not what the orders add up to")
+            found.doubled(f"{name} arrived {times} times")
     found.wrong += [f"{name} came with other contents" for name in seen["conflicts"]]
     found.counts["orders"] = len(seen["orders"])
     found.counts["lost_replies"] = seen["lost_replies"]

@@ -7,6 +7,7 @@ mark survives the process that made it; it need not survive the machine.
 import asyncio
 import os
 import random  # noqa: TID251 (pauses and sizes of made-up work, no money)
+import signal
 import sys
 import time  # noqa: TID251 (how long a start took is measured from outside the process)
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -88,7 +89,9 @@ class Collector:
     async def execute_collect(self, data: Data) -> Any:
         """Take a moment."""
         self._marks.about("none", data)
-        await _pause(self._draw.uniform(0.0, float(data.get("seconds", 0.02))))
+        if data.get("deadly"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        await _pause(self._draw.uniform(0.0, 0.02))
         if data["execution"]["attempt"] <= data.get("failures", 0):
             raise TransientError("not yet")
         return {"inputs": sorted(data["inputs"])}
@@ -113,7 +116,7 @@ class Clerk:
     async def reconcile_file(self, data: Data) -> Reconciled:
         """Look whether it was filed."""
         execution = data["execution"]
-        there = f"\neffect {execution['id']} {execution['task']} " in "\n" + self._path.read_text()  # noqa: ASYNC240 (it is short, and nothing else waits)
+        there = f"\neffect {execution['id']} {execution['task']} " in "\n" + self._path.read_text()
         self._marks.about("reconcile", data, "done" if there else "not_done")
         return Reconciled.done({"filed": execution["task"]}) if there else Reconciled.not_done()
 
@@ -147,7 +150,7 @@ class Trader:
             if state.reason:
                 raise RuntimeError(f"{order.client_order_id}: {state.status}: {state.reason}")
         for order in _legs(data):
-            while (state := await self._asked(order.client_order_id) or state).status.open:
+            while (found := await self._asked(order.client_order_id)) is None or found.status.open:
                 await _pause(0.02)
         return {"orders": [order.client_order_id for order in _legs(data)]}
 
@@ -263,12 +266,13 @@ async def live(
     new_runs: int | None,
     at_once: int = 2,
     stay: bool = False,
+    wanted: Data | None = None,
     **settings: Any,
 ) -> None:
     """Live one life: go on with what dead processes left, then begin runs until killed, or ``new_runs`` of them.
 
     ``born`` is when the process was asked for, by the machine's monotonic clock. ``stay``: look for runs of dead
-    processes again and again until there are none, and nothing is left to do.
+    processes again and again until there are none, and nothing is left to do. ``wanted`` are the runs to begin, if they are to be others.
     """
     draw, marks = random.Random(seed), Marks(place.marks)  # noqa: S311 (made-up work)
     async with light_desk(place, marks, draw, **settings) as engine, asyncio.TaskGroup() as group:
@@ -282,7 +286,7 @@ async def live(
             while len(going) >= at_once:
                 _, going = await asyncio.wait(going, return_when=asyncio.FIRST_COMPLETED)
             begun += 1
-            run_id = await created(engine, definition(draw), f"{seed}/{begun}")
+            run_id = await created(engine, wanted or definition(draw), f"{seed}/{begun}")
             marks.add("created", run_id)
             going.add(group.create_task(_carry_out(engine, marks, run_id)))
         while stay and await engine.run_store.unfinished():
@@ -335,7 +339,7 @@ def definition(draw: random.Random) -> dict[str, Any]:
 
 
 def _task(name: str, agent: str, kind: str, needs: Sequence[str] = (), **rest: Any) -> dict[str, Any]:
-    task_data = {key: rest.pop(key) for key in ("failures", "legs", "seconds") if key in rest}
+    task_data = {key: rest.pop(key) for key in ("failures", "legs") if key in rest}
     return {
         "name": name, "agent": agent, "task_type": kind, "task_data": task_data, "dependencies": list(needs),
         "priority": "critical" if kind == "send" else "medium", **rest,
@@ -372,3 +376,9 @@ def _teller(marks: Marks) -> Any:
 
 async def _pause(seconds: float) -> None:
     await asyncio.sleep(seconds)  # noqa: TID251 (made-up work takes real time)
+
+
+DEADLY: Data = {
+    "name": "deadly",
+    "tasks": [{"name": "bomb", "agent": "collector", "task_type": "collect", "task_data": {"deadly": True}}],
+}

@@ -1,4 +1,4 @@
-"""What else happens to a desk than its death: full and failing disks, a frozen process, clocks that jump, a second desk."""
+"""What else happens to a desk: full and failing disks, a frozen process, clocks that jump, a second desk."""
 
 import os
 import random  # noqa: TID251 (instants, no money)
@@ -14,7 +14,7 @@ from typing import Any
 
 from checks.crash_audit import Found, audit, read_marks
 from checks.crash_broker import ExchangeProcess
-from checks.crash_desk import Place
+from checks.crash_desk import DEADLY, Place
 from checks.crash_lives import BrokenPromiseError, Case, Life, life_words, new_place, settle
 from checks.packages import find_libfaketime
 
@@ -99,7 +99,9 @@ def frozen(number: int, *, seconds: float, seed: str) -> Case:
                 os.kill(first.pid, signal.SIGSTOP)
                 second = Life(place, seed=f"{seed} second", new_runs=3)
                 time.sleep(seconds)
-                total.counts["held_up"] += second.poll() is None  # it was stopped in a commit, with the lock of the file
+                total.counts["held_up"] += (
+                    second.poll() is None
+                )  # it was stopped in a commit, with the lock of the file
                 taken = [words for words in read_marks(place.marks) if words[0] == "taken"]
                 if taken:
                     raise BrokenPromiseError(f"a process that was only stopped lost its runs: {taken}")
@@ -123,7 +125,7 @@ def frozen(number: int, *, seconds: float, seed: str) -> Case:
 
 
 def clock_steps(number: int, *, seed: str) -> Case:
-    """Set the wall clock an hour forward and back under a desk that works, and under those that come after its death."""
+    """Set the wall clock an hour forward and back under a desk that works, and under those that follow it."""
     library = find_libfaketime()
     if library is None:
         raise BrokenPromiseError("libfaketime is not here")
@@ -183,6 +185,27 @@ def two_desks(number: int, *, seed: str, span_s: float = 1.0) -> Case:
                     life.gone()
             total.add(_settled_by_two(place, exchange))
     return {"tried": number, **total.to_json()}
+
+
+def deadly_task(*, most_losses: int = 3) -> Case:
+    """See a task that ends its process fail with that reason, after ``most_losses`` more processes have died of it."""
+    with new_place() as (place, _):
+        lives, code, said = 0, -signal.SIGKILL, ""
+        while code == -signal.SIGKILL and lives < most_losses + 3:
+            new_runs = 0 if lives else 1
+            life = Life(place, seed="deadly", new_runs=new_runs, wanted=DEADLY, stay=True, max_retries=most_losses)
+            lives += 1
+            try:
+                code = life.wait(30.0)
+            finally:
+                life.gone()
+            said = life.tail()
+        marks = read_marks(place.marks)
+    ended = [words[2] for words in marks if words[0] == "ended"]
+    attempts = sum(words[0] == "none" for words in marks)
+    if code or ended != ["failed"] or attempts != most_losses + 1:
+        raise BrokenPromiseError(f"after {lives} lives and {attempts} attempts its run was {ended}: {said}")
+    return {"tried": 1, "lives": lives, "attempts": attempts}
 
 
 def _settled_by_two(place: Place, exchange: ExchangeProcess) -> Found:

@@ -127,7 +127,7 @@ class Exchange:
             return
         order, filled = state["order"], Decimal(state["filled_quantity"])
         left = Decimal(order["quantity"]) - filled
-        quantity = left // 2 if number == 1 and left >= 2 else left  # noqa: PLR2004 (two halves)
+        quantity = left // 2 if number == 1 and left >= 2 else left
         filled += quantity
         done = filled == Decimal(order["quantity"])
         sign = 1 if order["side"] == "buy" else -1
@@ -224,4 +224,4 @@ def _now() -> str:
 
 if __name__ == "__main__":
     with suppress(KeyboardInterrupt):
-        asyncio.run(serve(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "1"))  # noqa: PLR2004 (it is there)
+        asyncio.run(serve(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "1"))

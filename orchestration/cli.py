@@ -6,7 +6,7 @@ Exit code 0: done; 1: it ran and failed; 2: the request was wrong, with one line
 import asyncio
 import sys
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -261,6 +261,32 @@ def runs_events(execution_id: str, home: Home = None) -> None:
 
     for event in ask(_settings(home=home).home, lambda desk: desk.events(execution_id)):
         typer.echo(event.model_dump_json())
+
+
+@runs.command("prune")
+def runs_prune(
+    before: Annotated[str, typer.Option(metavar="DATE", help="Runs that ended before this date (UTC) go.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many runs would go.")] = False,
+    home: Home = None,
+) -> None:
+    """Delete old runs, with all their records, from the home's store, and results that have expired."""
+    from orchestration.engine.history import History
+    from orchestration.stores import open_store
+
+    config, clock = _settings(home=home), WallClock()
+    moment = datetime.combine(_date(before), time(), UTC)
+    if moment > clock.now():
+        raise DefinitionError(f"--before {before} is still to come: give a date that has begun")
+
+    async def prune() -> str:
+        async with open_store(config.store_url) as store:
+            history = History(runs=store.runs, results=store.results, audit=store.audit, clock=clock)
+            if dry_run:
+                return f"{await history.count(moment)} runs would be deleted"
+            gone = await history.clean_up(moment, by=CLI)
+            return f"deleted: {gone.runs} runs, {gone.results} expired results"
+
+    typer.echo(asyncio.run(prune()))
 
 
 @runs.command("cancel")

@@ -30,6 +30,7 @@ from orchestration.schema import explain
 
 PREFIX = "BELLTOWER_"
 """What the names of our own settings begin with in the environment; 003's have no prefix."""
+SHORTEST_HISTORY_DAYS = 7
 _SHARED = "003"
 
 _log = logging.getLogger(__name__)
@@ -94,6 +95,14 @@ def _paper_only(mode: str) -> str:
     return mode
 
 
+def _history(days: int) -> int:
+    if 0 < days < SHORTEST_HISTORY_DAYS:
+        raise ValueError(
+            f"it is {days}: the daemon looks at the runs of its last days; give {SHORTEST_HISTORY_DAYS} or more, or 0"
+        )
+    return days
+
+
 class _Environment(PydanticBaseSettingsSource):
     """Finds each setting under its one name; a field ``home`` never reads ``$HOME``."""
 
@@ -147,6 +156,7 @@ class TradingConfig(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     allow_public: bool = False
     metrics_token_file: Path | None = None
+    history_days: Annotated[NonNegativeInt, AfterValidator(_history)] = 400
     symbols: Annotated[tuple[str, ...] | None, BeforeValidator(_symbols)] = None
 
     _environment: Mapping[str, str] = PrivateAttr(default_factory=dict)

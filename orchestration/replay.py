@@ -145,7 +145,7 @@ def _whole_day(recipe: Recipe, records: Sequence[Record], session: date) -> Repl
     """Simulate the day again, with those before it, and compare the event logs."""
     again = _simulated_again(recipe, session)
     difference = first_difference(records, again)
-    at = difference and (difference.recorded or difference.today)
+    at = None if difference is None else difference.recorded or difference.today
     return Replayed(same=len(records) if at is None else at.sequence - 1, difference=difference)
 
 

@@ -147,3 +147,11 @@ def test_a_misspelt_level_is_named_with_the_nearest_one() -> None:
 def test_a_halt_without_a_reason_is_refused() -> None:
     with pytest.raises(DefinitionError, match="a halt needs a reason"):
         halt(reason=" ")
+
+
+async def test_the_audit_takes_notes_of_what_is_no_halt(halt_store: HaltStore) -> None:
+    await halt_store.halt(halt())
+    row = AuditRow(at=NOON, by="daemon", action="prune", level=None, reason="3 runs were deleted")
+    await halt_store.note(row)
+    assert (await halt_store.audit())[0] == row
+    assert await halt_store.current() == halt()

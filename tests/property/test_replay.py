@@ -100,6 +100,7 @@ async def carry_out(
     engine = an_engine(MortalStore(store, None), clock, agent, slots)
     run_id = await engine.create_workflow(as_form(definition), {} if wanted is None else {"wanted": wanted})
     cancelled = False
+    life: asyncio.Future[object] = asyncio.get_running_loop().create_future()
     for killed_at in (*fate.killed_at, None):
         life = asyncio.create_task(engine.execute_workflow(run_id))
         before = asyncio.all_tasks() - {life}

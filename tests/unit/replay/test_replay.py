@@ -30,6 +30,7 @@ from orchestration.wiring import open_desk_calendar
 from tests.unit.engine.world import Scripted, at_once, boom, staged, task
 from workflows import daily_trading
 from workflows.desk_files.desk import init_home
+from workflows.trading_day import planner
 from workflows.trading_day.day_plan import DayPlan
 
 FRIDAY = date(2012, 11, 23)
@@ -41,7 +42,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> tuple[TradingConfig, str]:
     """A home in which that day was simulated, and the id of its run."""
     home = tmp_path_factory.mktemp("home")
     init_home(home)
-    config = TradingConfig(home=home, symbols=("AAPL",), max_concurrent_tasks=4, task_type_limits={"market_analysis": 1})
+    limits = {"market_analysis": 1}
+    config = TradingConfig(home=home, symbols=("AAPL",), max_concurrent_tasks=4, task_type_limits=limits)
     simulate(config, open_desk_calendar(config), [FRIDAY], seed=3)
     [store] = home.glob("simulations/*/belltower.db")
     return config, asyncio.run(only_run(f"sqlite:///{store}"))
@@ -98,7 +100,7 @@ def test_another_answer_of_an_agent_is_found_at_its_record(
     collect = JuniorAnalyst.execute_data_collection
 
     async def otherwise(self: JuniorAnalyst, task_data: Mapping[str, Any]) -> object:
-        return {**(await collect(self, task_data)), "more": True}  # type: ignore[dict-item]  # its answer is a mapping
+        return {**(await collect(self, task_data)), "more": True}
 
     monkeypatch.setattr(JuniorAnalyst, "execute_data_collection", otherwise)
     found = plain(desk)
@@ -120,7 +122,7 @@ def test_another_answer_of_an_agent_is_found_at_its_record(
 def test_another_rule_of_the_planner_is_found_in_the_definition(
     desk: tuple[TradingConfig, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan_day = daily_trading.plan_day
+    plan_day = planner.plan_day
 
     def more_urgent(*arguments: Any, **named: Any) -> DayPlan:
         plan = plan_day(*arguments, **named)
@@ -143,7 +145,7 @@ def test_another_rule_of_the_planner_is_found_in_the_definition(
 def test_a_day_that_would_not_be_run_today_is_found(
     desk: tuple[TradingConfig, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plan_day = daily_trading.plan_day
+    plan_day = planner.plan_day
     monkeypatch.setattr(
         daily_trading, "plan_day", lambda *arguments, **named: replace(plan_day(*arguments, **named), stages=())
     )

@@ -12,7 +12,7 @@ import pytest
 from orchestration.domain.errors import DefinitionError
 from orchestration.domain.records import Record, RecordKind
 from orchestration.domain.states import TaskPriority
-from orchestration.engine import core, replaying, stored_definition
+from orchestration.engine import core, replaying, stage_rules, stored_definition
 from orchestration.engine.core import RunCore
 from orchestration.engine.engine import WorkflowEngine
 from orchestration.engine.event_log import event_log_sha256
@@ -155,7 +155,7 @@ def test_a_limit_that_stops_later_is_found_at_the_alert(
 
 def test_what_happens_at_another_time_is_found(eventful: list[Record], monkeypatch: pytest.MonkeyPatch) -> None:
     """A stage that would open two seconds earlier today is no clock that was late."""
-    due = core.is_due
+    due = stage_rules.is_due
     earlier = staticmethod(lambda state, index, at: due(state, index, at + 2 * SECOND))
     date = RunCore._date
 
