@@ -110,6 +110,8 @@ class _Run:
 
     def counts(self) -> Counter[str]:
         """What there is to count, once all records are in."""
+        if self.status == "cancelled" and self._last == len(("run_created", "run_cancelled")):
+            return Counter(withdrawn=1)  # its creator was told that it was not made
         if self.status not in RUN_ENDS.values() or self.status != self._ended:
             self._counted["unended"] += 1
             self.wrong.append(f"run {self.run_id} is {self.status}, by its records {self._ended or 'unended'}")

@@ -14,8 +14,9 @@ from typing import Any
 
 from checks.crash_audit import Found, audit, read_marks
 from checks.crash_broker import ExchangeProcess
-from checks.crash_desk import DEADLY, Place
+from checks.crash_desk import Place
 from checks.crash_lives import BrokenPromiseError, Case, Life, life_words, new_place, settle
+from checks.crash_work import DEADLY
 from checks.packages import find_libfaketime
 
 TMPFS_MB = 24

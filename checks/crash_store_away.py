@@ -13,8 +13,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from checks.crash_audit import Found, read_marks
-from checks.crash_desk import Marks, Place, created
+from checks.crash_desk import Place, created
 from checks.crash_lives import BrokenPromiseError, Case, Life, new_place
+from checks.crash_work import Marks
 from orchestration.adapters.sql.database import Database
 from orchestration.adapters.sql.migration import upgrade
 from orchestration.adapters.sql.run_store import SqlRunStore

@@ -44,9 +44,10 @@ class Limits:
         for name in self.agents:
             if name not in agents:
                 raise DefinitionError(f"agent_limits: there is no agent {name!r}{nearest(name, agents)}")
-        for setting, limits in (("agent_limits", self.agents), ("task_type_limits", self.task_types)):
+        given: dict[str, Mapping[str, object]] = {"agent_limits": self.agents, "task_type_limits": self.task_types}
+        for setting, limits in given.items():
             for name, limit in limits.items():
-                if limit < 1:
+                if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
                     raise DefinitionError(f"{setting}.{name} is {limit!r}; give a whole number from 1 up")
 
 

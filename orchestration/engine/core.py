@@ -201,16 +201,21 @@ class RunCore:
         """Deal with an attempt whose process is gone: try again, or first find out what it did."""
         again = task.definition.effects is Effects.NONE
         self._record(RecordKind.TASK_INTERRUPTED, task, {"attempt": task.attempts, "reason": lost(task)})
-        if task.losses > self._most_losses:
-            error = lost_too_often(task)
-            self._end(task, RecordKind.TASK_FAILED, {"status": "failed", "error": error, "attempt": task.attempts})
-        elif not again:
+        if not again:
             self._reconciling.add(task.definition.name)
             if self.state.cancelling is not None:
                 self._stop(task, _Stop(TaskStatus.CANCELLED, self.state.cancelling, final=True))
             self._decision.commands.append(Reconcile(task=task.definition.name, attempt=task.attempts))
         elif self.state.cancelling is not None:
             self._end(task, RecordKind.TASK_CANCELLED, {"reason": self.state.cancelling})
+        else:
+            self._try_again(task)
+
+    def _try_again(self, task: TaskState) -> None:
+        """Queue a task whose process died under it, unless it may be what kills it."""
+        if task.losses > self._most_losses:
+            error = lost_too_often(task)
+            self._end(task, RecordKind.TASK_FAILED, {"status": "failed", "error": error, "attempt": task.attempts})
         else:
             self._enqueue(task)
 
@@ -231,7 +236,7 @@ class RunCore:
             error = outcome_unknown(answer.reason)
             self._end(task, RecordKind.TASK_FAILED, {"status": "failed", "error": error, "attempt": task.attempts})
         else:
-            self._enqueue(task)
+            self._try_again(task)
 
     def _time_came(self) -> None:
         while not self.state.status.ended and (due := self._agenda.take(self._at)) is not None:

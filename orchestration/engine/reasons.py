@@ -47,3 +47,8 @@ def lost_too_often(task: TaskState) -> str:
 def outcome_unknown(reason: str) -> str:
     """Why a lost attempt that may have had effects is neither done nor tried again."""
     return f"its outcome is unknown: {reason}; find out what happened before anything is done again"
+
+
+def kept_too_late(deadline: datetime) -> str:
+    """Why an attempt that was decided in time was not made."""
+    return f"its start was kept only after its window had ended at {deadline:%Y-%m-%dT%H:%M:%SZ}: the store was out"

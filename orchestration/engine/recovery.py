@@ -32,7 +32,11 @@ async def recovered(
     claim: Claim, store: RunStore, agents: Mapping[str, object], task_types: TaskTypes, clock: Clock
 ) -> Recovered:
     """Look at a run that was taken over, and end it if it can't go on; after an error it may be done again."""
-    records = await store.records(claim.run_id)
+    try:
+        records = await store.records(claim.run_id)
+    except DefinitionError as error:  # a newer version's, and so nothing can be added to them either
+        said = f"its records can't be read: {error}"
+        return Recovered(run_id=claim.run_id, name=claim.run_id, token=claim.token, labels={}, reason=said)
     one = _look_at(records, claim.token, agents, task_types)
     if one.state is None:
         data = {"reason": one.reason}

@@ -40,6 +40,7 @@ from orchestration.engine.inputs import (
 )
 from orchestration.engine.journal import Journal
 from orchestration.engine.public_events import public_event
+from orchestration.engine.reasons import kept_too_late
 from orchestration.engine.run_context import RunContext
 from orchestration.engine.run_state import RunState
 from orchestration.ports.clock import Clock
@@ -325,6 +326,8 @@ class Runner:
 
     def _perform(self, run: _ActiveRun, command: _Later) -> None:
         match command:
+            case StartAttempt() if (missed := self._missed(run, command)) is not None:
+                self.feed(run.core.state.run_id, missed)
             case StartAttempt() | Reconcile():
                 work = self._attempt(run, command) if isinstance(command, StartAttempt) else self._ask(run, command)
                 run.attempts[command.task, command.attempt] = asyncio.get_running_loop().create_task(work)
@@ -336,6 +339,15 @@ class Runner:
                 run.ended.set_result(run.core.state)
             case _:
                 assert_never(command)
+
+    def _missed(self, run: _ActiveRun, command: StartAttempt) -> AttemptFailed | None:
+        """What to say of an attempt whose window ended while its start waited for the store; ``None``: it did not."""
+        state = run.core.state
+        deadline = state.deadline(state.tasks[command.task].definition)
+        if deadline is None or (now := self._clock.now()) < deadline:
+            return None
+        error = kept_too_late(deadline)
+        return AttemptFailed(at=now, task=command.task, attempt=command.attempt, error=error, retryable=False)
 
     def _cancel(self, run: _ActiveRun, command: StopAttempt) -> None:
         attempt = run.attempts.get((command.task, command.attempt))

@@ -168,7 +168,7 @@ def test_ours_have_a_prefix_and_those_of_003_have_none() -> None:
     assert names["max_retries"] == "MAX_RETRIES"
     assert {field for field, name in names.items() if name.startswith("BELLTOWER_")} == {
         "home", "calendar", "mode", "data", "symbols", "host", "port", "allow_public", "metrics_token_file",
-        "database_url", "agent_limits", "task_type_limits",
+        "database_url", "history_days", "agent_limits", "task_type_limits",
     }  # fmt: skip
 
 

@@ -1,21 +1,38 @@
 """What becomes of a run whose process died: at any commit, in any state."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from orchestration.adapters.memory.run_store import MemoryRunStore
+from orchestration.adapters.simulated.clock import SimulatedClock
 from orchestration.domain.errors import DefinitionError, StoreUnavailableError
 from orchestration.domain.reconciliation import Reconciled
 from orchestration.domain.records import Record, RecordKind
 from orchestration.engine.admission import RETRY_BURST
+from orchestration.engine.engine import WorkflowEngine
+from orchestration.engine.recovery import Recovered
 from orchestration.engine.run_state import rebuild
 from orchestration.engine.stored_definition import from_json
 from tests.property.journal_rules import JournalRules
 from tests.unit.engine.lives import DONE, NOT_DONE, UNKNOWN, Doing, Lives, answering
-from tests.unit.engine.world import after, at_once, boom, failing, for_ever, lasting, simulated, staged, task
+from tests.unit.engine.world import (
+    START,
+    Scripted,
+    after,
+    at_once,
+    boom,
+    failing,
+    for_ever,
+    lasting,
+    simulated,
+    staged,
+    task,
+)
 
 DAY: dict[str, Any] = {
     "name": "a day",
@@ -565,3 +582,44 @@ def test_a_recovered_run_that_waits_can_be_looked_at_and_cancelled() -> None:
     }
     assert result["status"] == "cancelled"
     assert lives.ran("order", "asked") == [(1, 2)]
+
+
+def test_an_order_that_ends_its_process_each_time_is_still_asked_about() -> None:
+    async def main() -> tuple[Lives, dict[str, Any]]:
+        answers = {"trade": answering(Reconciled.not_done())}
+        lives = Lives({"trade": for_ever}, answers, config={"max_retries": 1})
+        engine = lives.engine()
+        run_id = await engine.create_workflow(staged(task("trade", effects="orders")))
+        await lives.live(engine.execute_workflow(run_id), until=1)
+        for death in range(2, 4):
+            engine = lives.engine()
+            await engine.recover()
+            if death == 3:
+                lives.answers = {"trade": answering(Reconciled.done({"filled": 5}))}
+                engine.agents["desk"] = lives.agent()
+            await lives.live(engine.execute_workflow(run_id), until=death)
+        last = lives.engine()
+        await lives.go_on(last)
+        return lives, await last.execute_workflow(run_id)
+
+    lives, result = simulated(main)
+    assert len(lives.ran("trade", "asked")) >= 2
+    assert (result["tasks"]["trade"]["status"], result["tasks"]["trade"]["result"]) == ("completed", {"filled": 5})
+
+
+def test_a_run_of_which_a_newer_version_has_written_is_left_to_it() -> None:
+    class Newer(MemoryRunStore):
+        async def records(self, run_id: str) -> Sequence[Record]:
+            raise DefinitionError("it has a record of the kind 'run_blessed', which this version does not know")
+
+    async def main() -> tuple[Recovered, ...]:
+        clock, first = SimulatedClock(START), MemoryRunStore()
+        agents = {"desk": Scripted(a=at_once)}
+        await WorkflowEngine(agents, SimpleNamespace(), run_store=first, clock=clock).create_workflow(staged(task("a")))
+        newer = Newer()
+        newer.__dict__ |= first.successor().__dict__
+        return await WorkflowEngine(agents, SimpleNamespace(), run_store=newer, clock=clock).recover()
+
+    (found,) = simulated(main)
+    assert found.state is None
+    assert "run_blessed" in str(found.reason)

@@ -321,3 +321,28 @@ def test_a_record_in_the_journal_names_the_definition_and_the_parameters_it_bega
 def test_a_definition_of_a_newer_version_is_refused() -> None:
     with pytest.raises(DefinitionError, match="newer Belltower"):
         from_json({"version": 2})
+
+
+def test_what_could_not_be_kept_before_its_window_ended_is_not_started_late() -> None:
+    async def main() -> tuple[dict[str, Any], list[str]]:
+        store, ran = TroubledStore(), []
+
+        async def work(task_data: Any) -> object:
+            ran.append(str(task_data["execution"]["task"]))
+            return None
+
+        clock = SimulatedClock(START)
+        engine = WorkflowEngine({"desk": Scripted(work=work)}, SimpleNamespace(), run_store=store, clock=clock)
+        late = task("work", name="late", starts_at=after(5), deadline=after(20))
+        other = task("work", name="other", starts_at=after(5))
+        caller = asyncio.create_task(engine.execute_workflow(await engine.create_workflow(staged(late, other))))
+        await clock.sleep_until(after(3))
+        store.fail()
+        await clock.sleep_until(after(30))
+        store.mend()
+        return await caller, ran
+
+    result, ran = simulated(main)
+    assert ran == ["other"]
+    assert result["tasks"]["late"]["status"] == "failed"
+    assert "the store was out" in result["tasks"]["late"]["error"]
