@@ -212,7 +212,7 @@ def halt(
         ask(config.home, lambda desk: desk.halt(wanted, reason, by=CLI))
         typer.echo(f"halted: {wanted}")
     except DaemonUnreachableError:
-        from orchestration.wiring import halt_in_store  # not before: a desk that runs is halted sooner without it
+        from orchestration.stores import halt_in_store  # not before: a desk that runs is halted sooner without it
 
         asyncio.run(halt_in_store(config, wanted, reason, by=CLI))
         typer.echo(f"no desk runs here; it will be halted when one starts: {wanted}")
@@ -230,7 +230,7 @@ def resume(
     try:
         ask(config.home, lambda desk: desk.resume(reason, by=CLI))
     except DaemonUnreachableError:
-        from orchestration.wiring import resume_in_store
+        from orchestration.stores import resume_in_store
 
         asyncio.run(resume_in_store(config, reason, by=CLI))
     typer.echo("resumed")

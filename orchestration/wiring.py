@@ -39,7 +39,6 @@ from orchestration.adapters.sql.run_store import SqlRunStore
 from orchestration.adapters.sql.token_store import SqlTokenStore
 from orchestration.config import TradingConfig
 from orchestration.domain.events import OrchestrationEvent
-from orchestration.domain.halts import Halt, HaltLevel
 from orchestration.domain.restrictions import Restriction
 from orchestration.engine.engine import WorkflowEngine
 from orchestration.engine.event_log import event_log_sha256
@@ -52,7 +51,6 @@ from orchestration.ports.run_store import RunStore
 from orchestration.ports.token_store import TokenStore
 from orchestration.ports.trading_calendar import TradingCalendar
 from orchestration.system.clock import WallClock
-from orchestration.system.home_lock import home_lock
 from orchestration.system.randomness import SeededRandomness
 from orchestration.telemetry.alerting import AlertRelay, Report, system_report
 from orchestration.telemetry.deadlines import Deadlines
@@ -403,23 +401,3 @@ async def _ended(plan: DayPlan, result: dict[str, Any], run_store: RunStore) -> 
         runs=frozenset(run.run_id for run in runs if run.name == result["name"]),
         event_log_sha256=event_log_sha256(records),
     )
-
-
-async def halt_in_store(config: TradingConfig, level: HaltLevel, reason: str, *, by: str) -> None:
-    """Write a halt for the desk that starts next; for when none runs."""
-    async with _halts(config) as halts:
-        await halts.halt(Halt(level=level, reason=reason, at=WallClock().now(), by=by))
-
-
-async def resume_in_store(config: TradingConfig, reason: str, *, by: str) -> None:
-    """Lift the halt that the store holds; for when no desk runs."""
-    async with _halts(config) as halts:
-        await halts.resume(reason=reason, at=WallClock().now(), by=by)
-
-
-@asynccontextmanager
-async def _halts(config: TradingConfig) -> AsyncIterator[SqlHaltStore]:
-    with home_lock(config.home):  # a desk that starts now would not see what is written
-        async with Database(config.store_url) as database:
-            await upgrade(database)
-            yield SqlHaltStore(database)

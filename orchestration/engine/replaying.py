@@ -221,6 +221,8 @@ class _Again:
         if kind is RecordKind.TASK_STARTED:
             if not self._time_comes(old.at, early=False):
                 self._feed(Granted(at=old.at, task=name))
+        elif kind is RecordKind.TASK_CANCELLED and self.state.cancelling is None:
+            self._feed(Cancel(at=old.at, reason=str(old.data.get("reason"))))  # versions before RUN_CANCELLING told so
         elif name in self._reconciling and kind in _ANSWERED:
             self._reconciled(old, task)
         elif task.status is TaskStatus.RUNNING and kind in _ATTEMPT_ENDED:

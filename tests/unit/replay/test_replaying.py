@@ -330,3 +330,23 @@ def test_a_run_that_has_not_ended_is_refused() -> None:
         replayed(list(records[:-1]))
     with pytest.raises(DefinitionError, match="lost the beginning"):
         replayed(list(records[1:]))
+
+
+def test_a_cancellation_that_was_recorded_by_its_tasks_alone_is_told_as_one() -> None:
+    """As versions did that knew no `RUN_CANCELLING`: today's code has a record more, and that is the difference."""
+    out = run(
+        staged(task("hang"), task("hang", "hang", name="waits")),
+        {"desk": SimpleNamespace(execute_hang=for_ever)},
+        meanwhile=cancelled_soon,
+    )
+    older = [record for record in out.records if record.kind is not RecordKind.RUN_CANCELLING]
+    older = [record._replace(sequence=number) for number, record in enumerate(older, start=1)]
+    found = replayed(older).difference
+    assert found is not None
+    assert found.today is not None
+    assert (found.today.kind, found.today.at) == (RecordKind.RUN_CANCELLING, after(3))
+
+
+async def cancelled_soon(world: Any, run_id: str) -> None:
+    await asyncio.sleep(3)
+    await world.engine.cancel(run_id, "enough")
