@@ -152,7 +152,7 @@ def _acknowledged(found: Found, runs: Mapping[str, _Run], marks: list[list[str]]
             found.lost(f"run {run} was acknowledged and is gone")
         elif verb == "ended" and (run not in runs or runs[run].status != rest[0]):
             found.lost(f"run {run} was told to be {rest[0]}")
-        elif verb == "told" and runs[run].end_of(rest[0]) != "task_completed":
+        elif verb == "told" and (run not in runs or runs[run].end_of(rest[0]) != "task_completed"):
             found.lost(f"run {run}: {rest[0]} was told to be completed")
     found.counts["lives"] = sum(verb == "up" for verb, *_ in marks)
 
@@ -166,7 +166,8 @@ def _effects(found: Found, runs: Mapping[str, _Run], marks: list[list[str]]) -> 
         key = run, task
         if verb == "execute":
             executed[key] += 1
-            if executed[key] > 1 + cleared[key] + runs[run].retries[task]:
+            failed = runs[run].retries[task] if run in runs else 0
+            if executed[key] > 1 + cleared[key] + failed:
                 found.doubled(f"run {run}, {task}: tried again without being asked about")
         elif verb == "effect":
             effects[key] += 1
