@@ -187,8 +187,8 @@ class Door:
                     break
                 writer.write(json.dumps(found).encode() + b"\n")
                 await writer.drain()
-        except OSError:
-            return  # the caller was killed
+        except (OSError, asyncio.CancelledError):
+            return  # the caller was killed, or this is the end
         finally:
             self._writers.discard(writer)
             writer.close()

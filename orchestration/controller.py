@@ -26,7 +26,7 @@ from orchestration.telemetry.health_board import HealthBoard
 from orchestration.telemetry.metrics import CONTENT_TYPE, Metrics
 from orchestration.telemetry.statistics import Statistics
 from orchestration.telemetry.upkeep import first_error, keep_up, pause
-from orchestration.wiring import DAY_LOOP, LiveParts, live_desk, preload_figures
+from orchestration.wiring import DAY_LOOP, HISTORY, LiveParts, live_desk, preload_figures
 from workflows.daily_trading import DailyTradingWorkflow
 from workflows.overdue_stages import overdue_stages
 from workflows.trading_day.day_plan import DayPlan, iso
@@ -235,6 +235,7 @@ class OrchestrationController:
                         loops = [
                             group.create_task(self._kept_up(DAYS, self._run_days), name=DAYS),
                             group.create_task(self._kept_up(HEALTH_CHECKS, self._health_loop), name=HEALTH_CHECKS),
+                            group.create_task(self._kept_up(HISTORY, parts.history.run), name=HISTORY),
                             group.create_task(parts.deadlines.run(), name="deadlines"),
                             *(group.create_task(self._go_on(run_id), name=run_id) for run_id in parts.recovered),
                         ]

@@ -26,6 +26,7 @@ from orchestration.adapters.markets.replay import ReplayedMarket
 from orchestration.adapters.markets.sample_prices import SamplePrices, open_market_data
 from orchestration.adapters.memory.ledger import MemoryLedger
 from orchestration.adapters.memory.order_log import MemoryOrderLog
+from orchestration.adapters.memory.result_cache import MemoryResultCache
 from orchestration.adapters.memory.run_store import MemoryRunStore
 from orchestration.adapters.simulated.clock import SimulatedClock
 from orchestration.adapters.simulated.ids import SimulatedIds
@@ -35,6 +36,7 @@ from orchestration.adapters.sql.halt_store import SqlHaltStore
 from orchestration.adapters.sql.ledger import SqlLedger
 from orchestration.adapters.sql.migration import upgrade
 from orchestration.adapters.sql.order_log import SqlOrderLog
+from orchestration.adapters.sql.result_cache import SqlResultCache
 from orchestration.adapters.sql.run_store import SqlRunStore
 from orchestration.adapters.sql.token_store import SqlTokenStore
 from orchestration.config import TradingConfig
@@ -42,6 +44,7 @@ from orchestration.domain.events import OrchestrationEvent
 from orchestration.domain.restrictions import Restriction
 from orchestration.engine.engine import WorkflowEngine
 from orchestration.engine.event_log import event_log_sha256
+from orchestration.engine.history import DailyCleanUp, History
 from orchestration.ports.alerts import Alerts
 from orchestration.ports.broker import Broker
 from orchestration.ports.clock import Clock
@@ -69,6 +72,8 @@ LIVE_SEED = 1
 """What replayed days are drawn from."""
 DAY_LOOP = "day loop"
 DAY_LOOP_PERIOD = timedelta(minutes=5)
+HISTORY = "history"
+HISTORY_PERIOD = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +208,14 @@ async def simulated_desk(
             desk=desk.desk,
             timezone=calendar.timezone,
         )
-        engine = WorkflowEngine(agents, config, run_store=run_store, clock=clock, ids=SimulatedIds(clock))
+        engine = WorkflowEngine(
+            agents,
+            config,
+            run_store=run_store,
+            result_cache=MemoryResultCache(),
+            clock=clock,
+            ids=SimulatedIds(clock),
+        )
         daily = DailyTradingWorkflow(
             engine, config, calendar=calendar, market_data=market, desk=desk, overlays=_overlays(config)
         )
@@ -252,6 +264,7 @@ class LiveParts(DeskParts):
     switch: HaltSwitch
     day_loop: DayLoop
     reporter: DayReporter
+    history: DailyCleanUp
     deadlines: Deadlines
     relay: AlertRelay
     report: Report
@@ -311,7 +324,10 @@ async def live_desk(
         agents = build_agents(
             market_data=market, broker=gate, config=config, clock=clock, desk=desk.desk, timezone=calendar.timezone
         )
-        engine = WorkflowEngine(agents, config, run_store=run_store, clock=clock, services={"broker": gate})
+        results = SqlResultCache(database)
+        engine = WorkflowEngine(
+            agents, config, run_store=run_store, result_cache=results, clock=clock, services={"broker": gate}
+        )
         report = system_report(clock, engine.emit_event)
         alerts = await _open_alerts(config, clock, stack)
         relay = await stack.enter_async_context(AlertRelay(alerts, clock, board, on_outcome=metrics.count_alert))
@@ -347,6 +363,14 @@ async def live_desk(
             await reporter.write(await _ended(plan, result, run_store))
 
         deadlines.promise(DAY_LOOP, DAY_LOOP_PERIOD)
+        deadlines.promise(HISTORY, HISTORY_PERIOD, required=False)
+        history = DailyCleanUp(
+            History(runs=run_store, results=results, audit=halts, clock=clock),
+            clock,
+            days=config.history_days,
+            busy=lambda: engine.counts()["active_executions"] > 0,
+            beat=lambda: deadlines.beat(HISTORY),
+        )
         parts = LiveParts(
             clock=clock,
             calendar=calendar,
@@ -369,6 +393,7 @@ async def live_desk(
             ),
             recovered=tuple(one.run_id for one in recovered if one.state and "session" not in one.labels),
             reporter=reporter,
+            history=history,
             deadlines=deadlines,
             relay=relay,
             report=report,

@@ -42,7 +42,7 @@ class Limits:
     def check(self, agents: Mapping[str, object]) -> None:
         """Raise `DefinitionError` for a limit of nobody, or one that lets nothing through."""
         for name in self.agents:
-            if name not in agents:
+            if agents and name not in agents:  # an engine without agents only plans
                 raise DefinitionError(f"agent_limits: there is no agent {name!r}{nearest(name, agents)}")
         given: dict[str, Mapping[str, object]] = {"agent_limits": self.agents, "task_type_limits": self.task_types}
         for setting, limits in given.items():

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from orchestration import cli, wiring
+from orchestration import cli, stores
 from orchestration import controller as controller_module
 from orchestration.adapters.sql.database import Database
 from orchestration.adapters.sql.halt_store import SqlHaltStore
@@ -149,12 +149,12 @@ async def test_a_halt_is_kept_over_a_restart_and_lifted_by_resume_with_audit_row
 
 
 async def test_a_halt_that_was_written_while_no_desk_ran_holds_from_the_start(tmp_path: Path) -> None:
-    await wiring.halt_in_store(TradingConfig(home=tmp_path), HaltLevel.NO_NEW_ORDERS, "overnight news", by="ann")
+    await stores.halt_in_store(TradingConfig(home=tmp_path), HaltLevel.NO_NEW_ORDERS, "overnight news", by="ann")
     async with desk(tmp_path) as control:
         assert control.get_system_status()["halt"]["level"] == "no_new_orders"
         with pytest.raises(DefinitionError, match="a daemon"):
-            await wiring.resume_in_store(TradingConfig(home=tmp_path), "not while one runs", by="ann")
-    await wiring.resume_in_store(TradingConfig(home=tmp_path), "read it", by="bob")
+            await stores.resume_in_store(TradingConfig(home=tmp_path), "not while one runs", by="ann")
+    await stores.resume_in_store(TradingConfig(home=tmp_path), "read it", by="bob")
     async with desk(tmp_path) as control:
         assert control.get_system_status()["halt"] is None
 

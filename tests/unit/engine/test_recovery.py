@@ -349,7 +349,9 @@ def test_an_order_that_is_asked_about_when_the_run_is_over_still_is_what_the_ans
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"), [(DONE, "completed"), (NOT_DONE, "cancelled"), (UNKNOWN, "failed")], ids=str
+    ("answer", "expected"),
+    [(DONE, "completed"), (NOT_DONE, "cancelled"), (UNKNOWN, "failed")],
+    ids=["done", "not done", "unknown"],
 )
 def test_a_run_that_was_being_cancelled_is_cancelled_and_nothing_of_it_runs_again(answer: Doing, expected: str) -> None:
     async def deaf_for_a_while(task_data: Any) -> object:

@@ -35,7 +35,7 @@ class LosesAnswers(MemoryRunStore):
 
 
 def lived(store: LosesAnswers, script: Callable[[WorkflowEngine], Awaitable[None]]) -> list[RunStatus]:
-    """Do ``script``, wait a minute, and return what the runs in the store are; a successor must find none to go on with."""
+    """Do ``script``, wait a minute, and return what the runs are; a successor must find none to go on with."""
 
     async def main() -> list[RunStatus]:
         agents = {"desk": Scripted(quick=at_once)}
