@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from checks.simulated_exchange import LONGEST_LINE, PRICE, Manners
-from orchestration.domain.errors import DefinitionError, OutcomeUnknownError, TransientError
+from orchestration.domain.errors import DefinitionError, OrchestrationError, OutcomeUnknownError, TransientError
 from orchestration.domain.orders import Account, Fill, Order, OrderState, OrderStatus, OrderType, Position, Side
 
 CASH = Decimal(10_000_000_000)
@@ -82,13 +82,18 @@ class ExchangeClient:
             async with asyncio.timeout(self._patience_s):  # noqa: TID251 (a connection's own patience)
                 line = await reader.readline()
         except (OSError, TimeoutError) as error:
-            raise OutcomeUnknownError(f"the exchange did not answer: {error}") from error
+            raise _lost(request, f"the exchange did not answer: {error!r}") from error
         finally:
             writer.close()
         if not line.endswith(b"\n"):
-            raise OutcomeUnknownError("the exchange hung up")
+            raise _lost(request, "the exchange hung up")
         found: dict[str, Any] = json.loads(line)
         return found
+
+
+def _lost(request: dict[str, Any], reason: str) -> OrchestrationError:
+    """What it means that an answer was lost: a question changes nothing."""
+    return OutcomeUnknownError(reason) if request["do"] in {"submit", "cancel"} else TransientError(reason)
 
 
 class ExchangeProcess:

@@ -35,7 +35,8 @@ from orchestration.domain.events import OrchestrationEvent
 from orchestration.engine.engine import WorkflowEngine
 from orchestration.system.clock import WallClock
 
-TASK_LIMIT_S = 60.0
+TASK_LIMIT_S = 600.0
+"""Longer than anything is stopped for: a task that runs into its limit is tried again unasked."""
 HEAVY = {"pandas", "numpy", "fastapi", "alembic"}
 
 
