@@ -35,7 +35,7 @@ class Limits:
     task_types: Mapping[str, int] = field(default_factory=dict)
 
     def agent(self, name: str, known: int) -> int:
-        """The limit of the agent ``name``, one of ``known``: its own, else what leaves some slots to the others."""
+        """The limit of the agent ``name``, one of ``known`` that have work: its own, else what leaves some slots to the others."""
         kept = -(-self.slots // OTHERS_SHARE) if known > 1 and self.slots > 1 else 0
         return self.agents.get(name, self.slots - kept)
 
@@ -115,8 +115,9 @@ class Admission:
     def _agent_lane(self, name: str) -> AgentLane:
         lane = self._agent_lanes.get(name)
         if lane is None:
-            lane = AgentLane(self._limits.agent(name, len(self._agents)), CircuitBreaker())
-            self._agent_lanes[name] = lane
+            lane = self._agent_lanes[name] = AgentLane(self._limits.slots, CircuitBreaker())
+            for known, one in self._agent_lanes.items():  # from the second that has work, none may have all
+                one.most = self._limits.agent(known, len(self._agent_lanes))
         return lane
 
     def _judge(self, agent: str, entry: Entry, record: Record, cause: Input, now: datetime) -> str | None:

@@ -25,10 +25,10 @@ class Lane(Protocol):
 
 
 class Limit:
-    """At most ``most`` at a time."""
+    """At most ``most`` at a time; it may be changed, and who is inside already stays."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        self.most = most
         self._inside = 0
 
     @property
@@ -38,7 +38,7 @@ class Limit:
 
     def room(self, now: datetime) -> int:
         """What is left of the limit."""
-        return self._most - self._inside
+        return self.most - self._inside
 
     def enter(self, who: Hashable, now: datetime) -> None:
         """Take a place."""

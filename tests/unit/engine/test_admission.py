@@ -63,14 +63,15 @@ def test_where_there_are_several_agents_none_takes_every_slot() -> None:
     assert out.starts("quick") == [0]
 
 
-def test_a_single_agent_and_a_single_slot_are_not_divided() -> None:
-    assert most(run(staged(*tens(6)), {"desk": DESK}, max_concurrent_tasks=5)) == 5
+def test_a_single_agent_that_has_work_and_a_single_slot_are_not_divided() -> None:
+    assert most(run(staged(*tens(6)), {"desk": DESK, "idle": DESK}, max_concurrent_tasks=5)) == 5
     assert Limits(slots=1).agent("a", 6) == 1
 
 
 def test_a_limit_of_ones_own_may_take_every_slot() -> None:
-    out = run(staged(*tens(5)), {"desk": DESK, "b": DESK}, max_concurrent_tasks=5, agent_limits={"desk": 5})
-    assert most(out) == 5
+    tasks = [*tens(5), task("quick", agent="b", priority="low")]
+    out = run(staged(*tasks), {"desk": DESK, "b": DESK}, max_concurrent_tasks=5, agent_limits={"desk": 5})
+    assert most(out, agent="desk") == 5
 
 
 def test_what_is_critical_passes_every_limit() -> None:
