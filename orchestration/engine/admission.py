@@ -35,7 +35,7 @@ class Limits:
     task_types: Mapping[str, int] = field(default_factory=dict)
 
     def agent(self, name: str, known: int) -> int:
-        """The limit of the agent ``name``, one of ``known`` that have work: its own, else what leaves the others some."""
+        """The limit of the agent ``name``, one of ``known`` with work: its own, else what leaves some to the others."""
         kept = -(-self.slots // OTHERS_SHARE) if known > 1 and self.slots > 1 else 0
         return self.agents.get(name, self.slots - kept)
 
