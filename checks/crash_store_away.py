@@ -24,6 +24,8 @@ from orchestration.engine.engine import WorkflowEngine
 STEPS = ("double", "add", "square")
 AT_ONCE = 60
 LIMIT_S = 900.0
+MANY = 5000
+"""Fewer runs have the store for a shorter time in between, so that it is taken away from them as often."""
 
 
 class Reckoner:
@@ -82,7 +84,7 @@ def store_away(runs: int, *, seed: str) -> Case:
                 with way(file):
                     times[way.__name__] += 1
                     time.sleep(draw.choice([0.1, 0.5, 1.5, 6.0]))  # SQLite itself waits five seconds for a lock
-                until = time.monotonic() + draw.uniform(0.5, 2.5)
+                until = time.monotonic() + draw.uniform(0.5, 2.5) * min(1.0, runs / MANY)
                 while life.poll() is None and time.monotonic() < until:
                     time.sleep(0.01)
             life.end_well(30)
