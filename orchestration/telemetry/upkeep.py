@@ -31,7 +31,7 @@ async def keep_up(
         began = clock.monotonic()
         try:
             await work()
-        except Exception as error:  # noqa: BLE001 (whatever kills a part, the others go on)
+        except Exception as error:  # whatever else kills a part, the others go on
             if isinstance(first_error(error), ClaimLostError):
                 raise
             deaths = 0 if clock.monotonic() - began > RESTARTS.max_delay else deaths
