@@ -12,8 +12,8 @@ from orchestration.engine.definitions import Defaults, read_definition
 from orchestration.engine.stored_definition import to_json
 from orchestration.engine.task_types import TaskTypes
 
-KEPT, LARGEST = 64, 1_000
-"""How many are kept, and how many tasks one may have that is."""
+KEPT, LARGEST = 64, 100
+"""How many are kept, and how many tasks one may have that is: a day's has more, and never comes again."""
 _WITHOUT_REFERENCES = 2
 """The version of marshal's form in which equal values give equal bytes."""
 
