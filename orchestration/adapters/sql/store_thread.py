@@ -60,5 +60,6 @@ class StoreThread(Generic[W]):
                 stopping = True
             if jobs:
                 self._perform(jobs, self)
+                job = None  # while it waits for the next, it keeps nothing of the last
             if stopping:
                 return
