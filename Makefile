@@ -41,9 +41,10 @@ observability: .venv/.installed ## a real Prometheus: every panel, every rule, a
 	@mkdir -p $(BUILD)
 	$(BIN)/python -m checks.observability
 
-reliability: .venv/.installed ## the daemon as a real process: signals, clock jumps, load (QUICK=1: less of it)
+reliability: .venv/.installed ## the daemon as a real process, and desks that are killed and robbed of what they stand on (QUICK=1: less)
 	@mkdir -p $(BUILD)
 	$(BIN)/python -m checks.reliability
+	$(BIN)/python -m checks.crashes
 
 lock: ## write requirements.lock anew: names, versions and hashes of everything, tools included
 	@mkdir -p $(BUILD)

@@ -10,11 +10,13 @@ from zoneinfo import ZoneInfo
 from orchestration.domain.desk import Desk
 from orchestration.domain.errors import DefinitionError
 from orchestration.domain.json_value import JsonObject, JsonValue
+from orchestration.domain.reconciliation import Reconciled
 from orchestration.ports.broker import Broker
 from orchestration.ports.clock import Clock
 from orchestration.ports.market_data import MarketData
 
 PREFIX = "execute_"
+RECONCILE = "reconcile"
 Execute = Callable[["BaseAgent", Mapping[str, JsonValue]], Awaitable[JsonValue]]
 
 
@@ -45,6 +47,9 @@ class BaseAgent:
             if not inspect.iscoroutinefunction(method):
                 raise DefinitionError(f"{cls.__name__}.{name} is not a coroutine function; define it with `async def`")
             setattr(cls, name, _counted(method))
+        for name, method in vars(cls).items():
+            if (name + "_").startswith(RECONCILE + "_") and not inspect.iscoroutinefunction(method):
+                raise DefinitionError(f"{cls.__name__}.{name} is not a coroutine function; define it with `async def`")
         cls.task_types = cls.task_types | {name.removeprefix(PREFIX) for name in own}
 
     def __init__(self, services: Services) -> None:
@@ -84,6 +89,14 @@ class BaseAgent:
         raise DefinitionError(
             f"the agent {self.name!r} was asked for a task type that it does not have; it does: {known}"
         )
+
+    async def reconcile(self, task_data: Mapping[str, JsonValue]) -> Reconciled:
+        """Say what an attempt that was lost with its process brought about; ``task_data`` are the attempt's own.
+
+        Called only for tasks with effects. ``reconcile_<task_type>``, where an agent has it, is asked instead. An agent
+        that cannot tell says so, and a person has to look.
+        """
+        return Reconciled.unknown(f"the agent {self.name!r} has no way to find out what the lost attempt did")
 
     def count(self, error: Exception | None) -> None:
         """Note how a task ended."""

@@ -13,6 +13,7 @@ from agents.trade_rows import PlannedTrade, approved_trades
 from agents.working_orders import Schedule, WorkingOrders, order_row
 from orchestration.domain.json_value import JsonObject
 from orchestration.domain.orders import OrderState, OrderStatus, Side
+from orchestration.domain.reconciliation import Reconciled
 
 STALE_MINUTES = 30.0
 PATIENCE = timedelta(minutes=30)
@@ -32,54 +33,46 @@ class TradeExecution(BaseAgent):
         """Send the approved trades in ``slices`` (1) over ``within_minutes`` (0: at once) and follow them to their end.
 
         Every order's id is made of run, task, symbol and leg, and the broker is asked for it before it is sent, so that
-        another attempt of the task sends nothing twice.
+        another attempt of the task sends nothing twice. Raises `OutcomeUnknownError`, when everything else has been
+        followed to its end, for orders of which nobody can tell whether the broker has them.
         """
         trades, missing = approved_trades(task_data)
+        work, schedule = self._work(task_data)
+        if self.services.clock.now() < schedule.end:
+            await work.carry_out(trades)
+        else:
+            await work.wind_up(trades)
+        return _result(trades, missing, work, schedule)
+
+    async def reconcile_execute_trades(self, task_data: TaskData) -> Reconciled:
+        """Ask the broker about every order that the lost attempt may have sent.
+
+        Once all of them are accounted for it is safe to run again: what is there is followed, and only the rest is
+        sent. Past its deadline the task is done when none of them is open any more.
+        """
+        trades, missing = approved_trades(task_data)
+        work, schedule = self._work(task_data)
+        unclear = await work.unclear(trades)
+        if unclear:
+            return Reconciled.unknown("; ".join(unclear))
+        if not work.states:
+            return Reconciled.not_done("nothing was sent")
+        there = f"{len(work.states)} orders of it are at the broker"
+        if self.services.clock.now() >= schedule.end and not any(state.status.open for state in work.states):
+            return Reconciled.done(_result(trades, missing, work, schedule), f"{there}, and its deadline has passed")
+        return Reconciled.not_done(f"{there}, and another attempt goes on with them")
+
+    async def reconcile(self, task_data: TaskData) -> Reconciled:
+        """Every other task only reads, or cancels, which twice is as good as once."""
+        return Reconciled.not_done("it sends no orders")
+
+    def _work(self, task_data: TaskData) -> tuple[WorkingOrders, Schedule]:
         execution = execution_of(task_data)
-        now = self.services.clock.now()
         length = timedelta(minutes=number(task_data, "within_minutes", 0.0, low=0.0, high=1440.0))
-        end = execution.deadline or now + length + PATIENCE
+        end = execution.deadline or self.services.clock.now() + length + PATIENCE
         schedule = Schedule(slices=int(number(task_data, "slices", 1, low=1, high=100)), length=length, end=end)
         prefix = f"{execution.run_id}:{execution.task}"
-        work = WorkingOrders(self.services, prefix=prefix, schedule=schedule, sending=self._sending)
-        if now < end:
-            await work.carry_out(trades)
-            refused = work.refused
-        else:
-            reason = f"the deadline {end:%H:%M} UTC has passed"
-            refused = [{"symbol": t.symbol, "side": t.side.value, "reason": reason} for t in trades]
-        rows = [order_row(state) for state in work.states]
-        refused = [*refused, *(row for row in rows if row["status"] == OrderStatus.REJECTED.value)]
-        filled = [state for state in work.states if state.filled_quantity]
-        unfilled = _unfilled(trades, work.states)
-        if trades:
-            names = list(dict.fromkeys(f"{s.order.side.value} {s.order.symbol}" for s in filled))
-            left = listed([f"{side.value} {quantity} {symbol}" for (symbol, side), quantity in unfilled.items()])
-            rest = f"; not filled: {left}" if unfilled else ""
-            conclusion = f"{len(rows)} orders sent; filled: {listed(names)}; {len(refused)} refused{rest}."
-        else:
-            conclusion = f"Nothing to send{f': no result from {listed(missing)}' if missing else ''}."
-        return answer(
-            "execute_trades",
-            method=schedule.method,
-            conclusion=conclusion,
-            orders=rows,
-            filled=[
-                {
-                    "symbol": state.order.symbol,
-                    "side": state.order.side.value,
-                    "quantity": str(state.filled_quantity),
-                    "average_price": str(state.average_price),
-                }
-                for state in filled
-            ],
-            unfilled=[
-                {"symbol": symbol, "side": side.value, "quantity": str(quantity)}
-                for (symbol, side), quantity in unfilled.items()
-            ],
-            refused=refused,
-            missing=missing,
-        )
+        return WorkingOrders(self.services, prefix=prefix, schedule=schedule, sending=self._sending), schedule
 
     async def execute_order_tracking(self, task_data: TaskData) -> JsonObject:
         """List the open orders, and those that nothing has happened to for ``stale_minutes`` (30)."""
@@ -129,6 +122,42 @@ class TradeExecution(BaseAgent):
             positions={p.symbol: str(p.quantity) for p in account.positions},
             differences=found,
         )
+
+
+def _result(trades: Sequence[PlannedTrade], missing: list[str], work: WorkingOrders, schedule: Schedule) -> JsonObject:
+    """What `execute_trades` leaves, from what became of its orders."""
+    rows = [order_row(state) for state in work.states]
+    refused = [*work.refused, *(row for row in rows if row["status"] == OrderStatus.REJECTED.value)]
+    filled = [state for state in work.states if state.filled_quantity]
+    unfilled = _unfilled(trades, work.states)
+    if trades:
+        names = list(dict.fromkeys(f"{s.order.side.value} {s.order.symbol}" for s in filled))
+        left = listed([f"{side.value} {quantity} {symbol}" for (symbol, side), quantity in unfilled.items()])
+        rest = f"; not filled: {left}" if unfilled else ""
+        conclusion = f"{len(rows)} orders sent; filled: {listed(names)}; {len(refused)} refused{rest}."
+    else:
+        conclusion = f"Nothing to send{f': no result from {listed(missing)}' if missing else ''}."
+    return answer(
+        "execute_trades",
+        method=schedule.method,
+        conclusion=conclusion,
+        orders=rows,
+        filled=[
+            {
+                "symbol": state.order.symbol,
+                "side": state.order.side.value,
+                "quantity": str(state.filled_quantity),
+                "average_price": str(state.average_price),
+            }
+            for state in filled
+        ],
+        unfilled=[
+            {"symbol": symbol, "side": side.value, "quantity": str(quantity)}
+            for (symbol, side), quantity in unfilled.items()
+        ],
+        refused=refused,
+        missing=missing,
+    )
 
 
 def _unfilled(trades: Sequence[PlannedTrade], states: Iterable[OrderState]) -> dict[tuple[str, Side], Decimal]:

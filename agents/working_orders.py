@@ -16,6 +16,8 @@ from orchestration.quant.rounding import to_tick
 from orchestration.quant.sizing import WORTH_ITS_COMMISSION
 from orchestration.quant.slicing import split_quantity
 
+ASK_AGAIN = (timedelta(seconds=1), timedelta(seconds=4))
+"""The waits between the questions about an order of a lost attempt, where the broker does not answer."""
 POLL = timedelta(minutes=1)
 """How often the broker is asked what became of an order."""
 TOWARDS = Decimal("0.0005")
@@ -70,6 +72,8 @@ class WorkingOrders:
         self._prefix = prefix
         self._schedule = schedule
         self._states: dict[str, OrderState] = {}
+        self._unknown: dict[str, _Part] = {}
+        """Orders of which nobody could tell whether the broker has them, by id."""
 
     @property
     def states(self) -> tuple[OrderState, ...]:
@@ -77,7 +81,10 @@ class WorkingOrders:
         return tuple(self._states.values())
 
     async def carry_out(self, trades: Sequence[PlannedTrade]) -> None:
-        """Work ``trades`` until all orders have ended or the schedule's end has come, when the rest is cancelled."""
+        """Work ``trades`` until all orders have ended or the schedule's end has come, when the rest is cancelled.
+
+        Raises `OutcomeUnknownError` at the end, naming the orders of which nobody can tell whether the broker has them.
+        """
         slices = self._sliced(trades)
         times = self._schedule.boundaries(await self._started(slices))
         for parts, start, end in zip(slices, times, times[1:], strict=False):
@@ -86,9 +93,89 @@ class WorkingOrders:
                 await self._patiently(parts, end)
             else:
                 await self._at_once(parts)
+        await self._end()
+
+    async def wind_up(self, trades: Sequence[PlannedTrade]) -> None:
+        """Send nothing, since the schedule's end has passed: cancel what earlier attempts left open, refuse the rest.
+
+        Raises `OutcomeUnknownError` as `carry_out` does.
+        """
+        unclear = await self.unclear(trades)
+        if unclear:
+            raise OutcomeUnknownError("; ".join(unclear))
+        for parts in self._sliced(trades):
+            for part in parts:
+                if not {part.name + "L", part.name + "M"} & self._states.keys():
+                    self._refuse(part, f"the deadline {self._schedule.end:%H:%M} UTC has passed")
+        await self._end()
+
+    async def _end(self) -> None:
+        """Follow what is open until the schedule's end, then cancel it; what was unclear is asked about again."""
+        unclear = await self._ask_about_unknown()
         await self._follow(self._open(), self._schedule.end)
+        if unclear:
+            unclear = await self._ask_about_unknown()
+            await self._follow(self._open(), self._schedule.end)
         for name in self._open():
             await self._cancel(name)
+        if unclear:
+            raise OutcomeUnknownError("; ".join(unclear))
+
+    async def unclear(self, trades: Sequence[PlannedTrade]) -> tuple[str, ...]:
+        """Ask about every order that an earlier attempt may have sent; return what could not be found out, in words.
+
+        What was found is in `states` afterwards. Nothing is sent.
+        """
+        possible = [part.name + suffix for parts in self._sliced(trades) for part in parts for suffix in ("L", "M")]
+        found: list[str] = []
+        for name in possible:
+            reason = await self._insisted(name)
+            if reason:
+                found.append(f"{name}: {reason}")
+        reason = await self._strange(possible)
+        return (*found, reason) if reason else tuple(found)
+
+    async def _insisted(self, name: str) -> str | None:
+        """Ask about an order, several times if need be; return why that could not be found out."""
+        for wait in (*ASK_AGAIN, None):
+            try:
+                await self._asked(name)
+            except OutcomeUnknownError as error:
+                return str(error)
+            except TransientError as error:
+                if wait is None:
+                    return f"the broker could not be asked: {error}"
+                await self._services.clock.sleep_until(self._services.clock.now() + wait)
+            else:
+                return None
+        return None
+
+    async def _strange(self, possible: Sequence[str]) -> str | None:
+        """Say so when the task has sent orders that it would not send now: sizes or slices have changed since."""
+        known = set(possible)
+        try:
+            states = await self._services.broker.orders()
+        except (TransientError, OutcomeUnknownError) as error:
+            return f"the broker could not be asked for its orders: {error}"
+        names = [state.order.client_order_id for state in states]
+        others = [name for name in names if name.startswith(f"{self._prefix}:") and name not in known]
+        if not others:
+            return None
+        return f"{', '.join(others)}: sent by the lost attempt, and today's desk would send others in its place"
+
+    async def _ask_about_unknown(self) -> list[str]:
+        """Ask once more about the orders that were unclear when they were sent; return what still is, in words."""
+        left: list[str] = []
+        for name, part in list(self._unknown.items()):
+            try:
+                there = await self._asked(name)
+            except (TransientError, OutcomeUnknownError) as error:
+                left.append(str(error))
+                continue
+            del self._unknown[name]
+            if not there:
+                self._refuse_lost(part, name)
+        return left
 
     async def _at_once(self, parts: Sequence[_Part]) -> None:
         for part in parts:
@@ -117,8 +204,9 @@ class WorkingOrders:
 
     async def _send_near_the_quote(self, part: _Part) -> bool:
         """Send the limit order of a part; ``False``: there is no quote, or nothing to reduce, and it is refused."""
-        if await self._asked(part.name + "L"):
-            return True
+        there = await self._asked_before(part, "L")
+        if there is not False:
+            return there is True
         symbol = part.trade.symbol
         quote = await self._services.market_data.quote(symbol) if symbol in self._services.market_data.symbols else None
         if quote is None:
@@ -132,11 +220,12 @@ class WorkingOrders:
         """Send an order unless the broker has one of that id: then an earlier attempt sent it, and it counts.
 
         ``False``: the trade may only reduce and there is nothing left to reduce, or the broker's answer was lost and it
-        knows of no such order. Either way it is refused.
+        knows of no such order: then it is refused; or nobody can tell, and it is asked about at the end.
         """
         name = part.name + suffix
-        if await self._asked(name):
-            return True
+        there = await self._asked_before(part, suffix)
+        if there is not False:
+            return there is True
         async with self._sending:
             if part.trade.reduce_only:
                 quantity = min(quantity, await self._reducible(part.trade))
@@ -154,11 +243,20 @@ class WorkingOrders:
             try:
                 self._states[name] = await self._services.broker.submit(order)
             except OutcomeUnknownError:
-                if await self._asked(name):
-                    return True
-                self._refuse(part, f"the broker's answer was lost, and it knows of no order {name}: not sent again")
+                there = await self._asked_before(part, suffix)
+                if there is not False:
+                    return there is True
+                self._refuse_lost(part, name)
                 return False
         return True
+
+    async def _asked_before(self, part: _Part, suffix: str) -> bool | None:
+        """Whether the broker has the order; ``None``: nobody can tell, and it is asked about again at the end."""
+        try:
+            return await self._asked(part.name + suffix)
+        except OutcomeUnknownError:
+            self._unknown[part.name + suffix] = part
+            return None
 
     async def _asked(self, name: str) -> bool:
         """Whether the broker has an order of this id; if it does, note what became of it."""
@@ -183,6 +281,9 @@ class WorkingOrders:
         except OutcomeUnknownError as error:
             raise TransientError(f"whether {name} was cancelled is not known: {error}") from error
 
+    def _refuse_lost(self, part: _Part, name: str) -> None:
+        self._refuse(part, f"the broker's answer was lost, and it knows of no order {name}: not sent again")
+
     def _refuse(self, part: _Part, reason: str) -> None:
         self.refused.append({"symbol": part.trade.symbol, "side": part.trade.side.value, "reason": reason})
 
@@ -198,7 +299,7 @@ class WorkingOrders:
             await self._services.clock.sleep_until(min(now + POLL, until))
             for name in names:
                 if self._states[name].status.open:
-                    with suppress(TransientError):
+                    with suppress(TransientError, OutcomeUnknownError):
                         await self._asked(name)
 
     def _open(self) -> list[str]:
@@ -228,9 +329,10 @@ class WorkingOrders:
         """When the first attempt began: what it sent tells, so that a later one keeps to the same times."""
         for part in slices[0]:
             for suffix in ("L", "M"):
-                state = await self._services.broker.order(part.name + suffix)
-                if state is not None:
-                    return state.submitted_at
+                with suppress(OutcomeUnknownError):  # it is asked about when its turn comes
+                    state = await self._services.broker.order(part.name + suffix)
+                    if state is not None:
+                        return state.submitted_at
         return self._services.clock.now()
 
 

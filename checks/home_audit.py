@@ -66,11 +66,18 @@ def unfinished(home: Path) -> list[str]:
     """The runs that were begun and are not marked as ended.
 
     One that a stop met between its first record and its beginning stays ``pending``: nothing of it was done, and the
-    next start marks it as interrupted.
+    next start begins it.
     """
     with closing(_open(home)) as store:
         rows = store.execute("SELECT name, id FROM executions WHERE status = 'running'")
         return [f"{name}, {run}" for name, run in rows]
+
+
+def resumptions(home: Path) -> int:
+    """How often a process went on with a run of one that was gone."""
+    with closing(_open(home)) as store:
+        count: int = store.execute("SELECT COUNT(*) FROM execution_events WHERE kind = 'run_resumed'").fetchone()[0]
+        return count
 
 
 def doubled(home: Path) -> list[str]:

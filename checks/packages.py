@@ -22,6 +22,7 @@ def find_libfaketime() -> Path | None:
 _IS_THERE: Mapping[str, Callable[[], bool]] = {
     "prometheus": lambda: bool(shutil.which("prometheus") and shutil.which("promtool")),
     "libfaketime": lambda: find_libfaketime() is not None,
+    "strace": lambda: shutil.which("strace") is not None,
 }
 
 

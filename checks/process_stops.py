@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from checks.daemon_process import GRACE_S, LIMIT_S, START_LIMIT_S, BrokenPromiseError, Case, Daemon
-from checks.home_audit import committed, completed_tasks, counts, discrepancies, doubled, unfinished
+from checks.home_audit import committed, completed_tasks, counts, discrepancies, doubled, resumptions, unfinished
 
 PRE_MARKET = datetime(2012, 12, 12, 11, tzinfo=UTC)
 OPEN = datetime(2012, 12, 12, 14, 30, tzinfo=UTC)
@@ -59,10 +59,12 @@ def stops(rest: Path, home: Path, number: signal.Signals, draw: random.Random) -
             before = committed(place)
             took = daemon.stop() if number is signal.SIGTERM else daemon.kill()
             clock, lost = daemon.now(), before.lost_in(committed(place))
-        left = unfinished(place) if number is signal.SIGTERM else []
+        broken_off, resumed = unfinished(place), resumptions(place)
+        left = broken_off if number is signal.SIGTERM else []
         with Daemon(place, max(clock, OPEN - timedelta(seconds=1))) as daemon:
             daemon.wait_ready()
-            daemon.wait_until(lambda: len(unfinished(place)) <= 1, LIMIT_S, "broken runs are marked")
+            due = resumed + len(broken_off)
+            daemon.wait_until(lambda: resumptions(place) >= due, LIMIT_S, "it goes on with what broke off")
             time.sleep(3)
             again = daemon.stop()
         twice = doubled(place)

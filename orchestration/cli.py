@@ -6,7 +6,7 @@ Exit code 0: done; 1: it ran and failed; 2: the request was wrong, with one line
 import asyncio
 import sys
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,6 +22,7 @@ from orchestration.domain.json_value import JsonValue
 from orchestration.system.clock import WallClock
 from orchestration.system.collector import held_collector
 from orchestration.system.signals import STOPPED, stop_signals, stopped_early
+from orchestration.system.switching import switch_sooner
 from orchestration.telemetry.logs import configure_logs
 
 app = typer.Typer(
@@ -130,11 +131,37 @@ def simulate(
 
 
 @app.command()
+def replay(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="The run's id, as `belltower runs list` shows it.")],
+    store: Annotated[
+        Path | None, typer.Option(help="The store that has it; else the home's, or a simulation's.")
+    ] = None,
+    late: Annotated[float, typer.Option(min=0, help="How late, in seconds, a live clock may have been.")] = 1.0,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Carry a run out again by today's code, and show the first difference."""
+    from orchestration.replay import lines
+    from orchestration.replay import replay as again
+
+    config = _settings(home=home)
+    configure_logs("ERROR", mode=config.mode, clock=WallClock())
+    found = again(config, run_id, store=store, late=timedelta(seconds=late))
+    if as_json:
+        _print_json(found.to_json())
+    else:
+        typer.echo("\n".join(lines(found)))
+    if found.replayed.difference is not None:
+        raise typer.Exit(1)
+
+
+@app.command()
 def run(home: Home = None, calendar: Calendar = None) -> None:
     """Run the desk, day after day, until it is told to stop."""
     stopped_early()
     config = _settings(home=home, calendar=calendar)
     configure_logs(config.log_level, mode=config.mode, clock=WallClock())
+    switch_sooner()
     with held_collector() as collect_again:
         from orchestration.controller import OrchestrationController
 
@@ -185,7 +212,7 @@ def halt(
         ask(config.home, lambda desk: desk.halt(wanted, reason, by=CLI))
         typer.echo(f"halted: {wanted}")
     except DaemonUnreachableError:
-        from orchestration.wiring import halt_in_store  # not before: a desk that runs is halted sooner without it
+        from orchestration.stores import halt_in_store  # not before: a desk that runs is halted sooner without it
 
         asyncio.run(halt_in_store(config, wanted, reason, by=CLI))
         typer.echo(f"no desk runs here; it will be halted when one starts: {wanted}")
@@ -203,7 +230,7 @@ def resume(
     try:
         ask(config.home, lambda desk: desk.resume(reason, by=CLI))
     except DaemonUnreachableError:
-        from orchestration.wiring import resume_in_store
+        from orchestration.stores import resume_in_store
 
         asyncio.run(resume_in_store(config, reason, by=CLI))
     typer.echo("resumed")
@@ -234,6 +261,32 @@ def runs_events(execution_id: str, home: Home = None) -> None:
 
     for event in ask(_settings(home=home).home, lambda desk: desk.events(execution_id)):
         typer.echo(event.model_dump_json())
+
+
+@runs.command("prune")
+def runs_prune(
+    before: Annotated[str, typer.Option(metavar="DATE", help="Runs that ended before this date (UTC) go.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many runs would go.")] = False,
+    home: Home = None,
+) -> None:
+    """Delete old runs, with all their records, from the home's store, and results that have expired."""
+    from orchestration.engine.history import History
+    from orchestration.stores import open_store
+
+    config, clock = _settings(home=home), WallClock()
+    moment = datetime.combine(_date(before), time(), UTC)
+    if moment > clock.now():
+        raise DefinitionError(f"--before {before} is still to come: give a date that has begun")
+
+    async def prune() -> str:
+        async with open_store(config.store_url) as store:
+            history = History(runs=store.runs, results=store.results, audit=store.audit, clock=clock)
+            if dry_run:
+                return f"{await history.count(moment)} runs would be deleted"
+            gone = await history.clean_up(moment, by=CLI)
+            return f"deleted: {gone.runs} runs, {gone.results} expired results"
+
+    typer.echo(asyncio.run(prune()))
 
 
 @runs.command("cancel")

@@ -30,6 +30,7 @@ from orchestration.schema import explain
 
 PREFIX = "BELLTOWER_"
 """What the names of our own settings begin with in the environment; 003's have no prefix."""
+SHORTEST_HISTORY_DAYS = 7
 _SHARED = "003"
 
 _log = logging.getLogger(__name__)
@@ -76,10 +77,30 @@ def _symbols(value: object) -> object:
     return named
 
 
+def _limits(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    limits: dict[str, str] = {}
+    for part in filter(None, (part.strip() for part in value.split(","))):
+        name, sign, most = part.partition("=")
+        if not sign or not name.strip():
+            raise ValueError(f"{part!r} is no limit; write names with numbers, such as economist=2,senior_analyst=1")
+        limits[name.strip()] = most.strip()
+    return limits
+
+
 def _paper_only(mode: str) -> str:
     if mode == "live":
         raise ValueError("there is no live broker yet: leave it at paper")
     return mode
+
+
+def _history(days: int) -> int:
+    if 0 < days < SHORTEST_HISTORY_DAYS:
+        raise ValueError(
+            f"it is {days}: the daemon looks at the runs of its last days; give {SHORTEST_HISTORY_DAYS} or more, or 0"
+        )
+    return days
 
 
 class _Environment(PydanticBaseSettingsSource):
@@ -95,6 +116,9 @@ class _Environment(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         named = {field: environment_name(field) for field in self.settings_cls.model_fields}
         return {field: self._environment[name] for field, name in named.items() if name in self._environment}
+
+
+Limits = Annotated[Mapping[str, PositiveInt], BeforeValidator(_limits)]
 
 
 class TradingConfig(BaseSettings):
@@ -122,6 +146,9 @@ class TradingConfig(BaseSettings):
     alert_webhook_url: str | None = _shared(None)
 
     home: Path = Field(default_factory=default_home)
+    database_url: str | None = None
+    agent_limits: Limits | None = None
+    task_type_limits: Limits | None = None
     calendar: str = "XNYS"
     mode: Annotated[Literal["paper", "live"], AfterValidator(_paper_only)] = "paper"
     data: str = "replay"
@@ -129,9 +156,15 @@ class TradingConfig(BaseSettings):
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     allow_public: bool = False
     metrics_token_file: Path | None = None
+    history_days: Annotated[NonNegativeInt, AfterValidator(_history)] = 400
     symbols: Annotated[tuple[str, ...] | None, BeforeValidator(_symbols)] = None
 
     _environment: Mapping[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def store_url(self) -> str:
+        """Where the store is: `database_url`, else a SQLite file in the home."""
+        return self.database_url or f"sqlite:///{self.home / 'belltower.db'}"
 
     def __init__(self, **values: Any) -> None:
         try:

@@ -26,7 +26,7 @@ from orchestration.telemetry.health_board import HealthBoard
 from orchestration.telemetry.metrics import CONTENT_TYPE, Metrics
 from orchestration.telemetry.statistics import Statistics
 from orchestration.telemetry.upkeep import first_error, keep_up, pause
-from orchestration.wiring import DAY_LOOP, LiveParts, live_desk, preload_figures
+from orchestration.wiring import DAY_LOOP, HISTORY, LiveParts, live_desk, preload_figures
 from workflows.daily_trading import DailyTradingWorkflow
 from workflows.overdue_stages import overdue_stages
 from workflows.trading_day.day_plan import DayPlan, iso
@@ -235,7 +235,9 @@ class OrchestrationController:
                         loops = [
                             group.create_task(self._kept_up(DAYS, self._run_days), name=DAYS),
                             group.create_task(self._kept_up(HEALTH_CHECKS, self._health_loop), name=HEALTH_CHECKS),
+                            group.create_task(self._kept_up(HISTORY, parts.history.run), name=HISTORY),
                             group.create_task(parts.deadlines.run(), name="deadlines"),
+                            *(group.create_task(self._go_on(run_id), name=run_id) for run_id in parts.recovered),
                         ]
                         self._up.set()
                         _log.info("the desk runs: %s", parts.market_data.source)
@@ -258,11 +260,12 @@ class OrchestrationController:
         parts = await stack.enter_async_context(live_desk(self.config, self._clock, self._board, self._metrics))
         self._parts, self._started_at = parts, self._clock.now()
         self.agents, self.workflow_engine, self.daily_workflow = dict(parts.agents), parts.engine, parts.daily
-        for handler in (self._statistics, self._metrics, parts.relay):
-            await parts.engine.register_event_handler(None, handler)
+        for observer in (self._statistics, self._metrics):
+            parts.engine.observe(observer)
+        await parts.engine.register_event_handler(None, parts.relay)
         self._board.register(DAYS)
         self._board.register(HEALTH_CHECKS)
-        self._board.add_check("store", lambda: _answered(parts.run_store.runs(limit=1)))
+        self._board.add_check("store", lambda: _look_at_store(parts))
         self._board.add_check("broker", lambda: _answered(parts.broker.account()))
         self._board.add_check("prices", self._look_at_prices)
         for name, agent in parts.agents.items():
@@ -271,6 +274,15 @@ class OrchestrationController:
             self._board.add_check(f"agent {name}", lambda agent=agent: _look_at(agent), required=False)  # type: ignore[misc]  # the default binds this agent
         await parts.switch.carry_out()
         return parts
+
+    async def _go_on(self, run_id: str) -> None:
+        """Carry out what a dead process began; what goes wrong with it harms nobody else."""
+        try:
+            result = await self._need().engine.execute_workflow(run_id)
+        except OrchestrationError as error:
+            await self._need().report("engine", f"execution {run_id} did not go on: {error}")
+        else:
+            _log.info("execution %s, begun by an earlier process, %s", run_id, result["status"])
 
     async def _kept_up(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         await keep_up(name, work, clock=self._clock, board=self._board, report=self._need().report)
@@ -340,6 +352,11 @@ def _is_open(parts: LiveParts, now: datetime) -> bool:
     """Whether the exchange trades now."""
     session = parts.calendar.session(now.astimezone(parts.calendar.timezone).date())
     return session is not None and session.is_open(now)
+
+
+async def _look_at_store(parts: LiveParts) -> str | None:
+    await parts.run_store.runs(limit=1)
+    return parts.engine.trouble
 
 
 async def _answered(call: Awaitable[object]) -> str | None:

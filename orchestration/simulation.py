@@ -21,6 +21,7 @@ from orchestration.domain.json_value import JsonObject
 from orchestration.domain.orders import Account, OrderState
 from orchestration.engine.event_log import event_log_sha256
 from orchestration.ports.trading_calendar import TradingCalendar
+from orchestration.recipe import keep_recipe
 from orchestration.system.clock import WallClock
 from orchestration.wiring import DeskParts, on_simulated_loop, open_planner, preload_figures, simulated_desk
 from workflows.trading_day.day_plan import DayPlan, iso
@@ -71,10 +72,11 @@ def simulate(
     """
     _check(config, calendar, dates, seed)
     folder = _new_folder(config.home / "simulations", _name(calendar, dates, seed))
+    keep_recipe(folder, config, calendar, dates, seed)
     preload_figures()
     wall = WallClock()
     began = wall.monotonic()
-    start = datetime.combine(dates[0] - _DAY, time(), UTC)
+    start = start_of(dates)
 
     store, stopped = folder / "belltower.db", list[str]()
 
@@ -94,7 +96,7 @@ def simulate(
             opening = await parts.broker.account()
             if watcher is not None:
                 await parts.engine.register_event_handler(None, watcher)
-            days = await _run_days(parts, dates, watcher)
+            days = await run_days(parts, dates, watcher)
             multipliers = {name: item.multiplier for name, item in parts.desk.desk.instruments.items()}
             return days, opening, parts.market_data.source, multipliers
 
@@ -125,8 +127,13 @@ def simulate(
     return {"days": [day.summary for day in days], "wall_s": wall_s}
 
 
-async def _run_days(parts: DeskParts, dates: Sequence[date], watcher: Watcher | None) -> list[_Day]:
-    """Start each day at its first stage; on a calendar that never closes, days overlap."""
+def start_of(dates: Sequence[date]) -> datetime:
+    """Where the simulated clock stands when ``dates`` begin."""
+    return datetime.combine(dates[0] - _DAY, time(), UTC)
+
+
+async def run_days(parts: DeskParts, dates: Sequence[date], watcher: Watcher | None) -> list[_Day]:
+    """Run ``dates`` on a simulated desk, each from its first stage; on a calendar that never closes, days overlap."""
     detailed = len(dates) <= _DAYS_IN_DETAIL
     running: list[asyncio.Task[_Day]] = []
     async with asyncio.TaskGroup() as group:

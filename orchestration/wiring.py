@@ -17,12 +17,16 @@ from orchestration.adapters.alerts.null import NullAlerts
 from orchestration.adapters.brokers.gate import GatedBroker
 from orchestration.adapters.brokers.halting import HaltSwitch
 from orchestration.adapters.brokers.paper import PaperBroker
+from orchestration.adapters.brokers.reconciliation import BrokerReconciliation
+from orchestration.adapters.brokers.recorded import RecordedBroker
 from orchestration.adapters.markets.exchange_calendar import open_calendar
 from orchestration.adapters.markets.growing_csv import GrowingCsvMarket
 from orchestration.adapters.markets.live_calendar import LiveCalendar
 from orchestration.adapters.markets.replay import ReplayedMarket
 from orchestration.adapters.markets.sample_prices import SamplePrices, open_market_data
 from orchestration.adapters.memory.ledger import MemoryLedger
+from orchestration.adapters.memory.order_log import MemoryOrderLog
+from orchestration.adapters.memory.result_cache import MemoryResultCache
 from orchestration.adapters.memory.run_store import MemoryRunStore
 from orchestration.adapters.simulated.clock import SimulatedClock
 from orchestration.adapters.simulated.ids import SimulatedIds
@@ -31,14 +35,16 @@ from orchestration.adapters.sql.database import Database
 from orchestration.adapters.sql.halt_store import SqlHaltStore
 from orchestration.adapters.sql.ledger import SqlLedger
 from orchestration.adapters.sql.migration import upgrade
+from orchestration.adapters.sql.order_log import SqlOrderLog
+from orchestration.adapters.sql.result_cache import SqlResultCache
 from orchestration.adapters.sql.run_store import SqlRunStore
 from orchestration.adapters.sql.token_store import SqlTokenStore
 from orchestration.config import TradingConfig
 from orchestration.domain.events import OrchestrationEvent
-from orchestration.domain.halts import Halt, HaltLevel
 from orchestration.domain.restrictions import Restriction
 from orchestration.engine.engine import WorkflowEngine
 from orchestration.engine.event_log import event_log_sha256
+from orchestration.engine.history import DailyCleanUp, History
 from orchestration.ports.alerts import Alerts
 from orchestration.ports.broker import Broker
 from orchestration.ports.clock import Clock
@@ -48,7 +54,6 @@ from orchestration.ports.run_store import RunStore
 from orchestration.ports.token_store import TokenStore
 from orchestration.ports.trading_calendar import TradingCalendar
 from orchestration.system.clock import WallClock
-from orchestration.system.home_lock import home_lock
 from orchestration.system.randomness import SeededRandomness
 from orchestration.telemetry.alerting import AlertRelay, Report, system_report
 from orchestration.telemetry.deadlines import Deadlines
@@ -67,6 +72,8 @@ LIVE_SEED = 1
 """What replayed days are drawn from."""
 DAY_LOOP = "day loop"
 DAY_LOOP_PERIOD = timedelta(minutes=5)
+HISTORY = "history"
+HISTORY_PERIOD = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +192,7 @@ async def simulated_desk(
             return tuple(restriction for daily in days for restriction in daily.restrictions)
 
         broker = GatedBroker(
-            inner,
+            RecordedBroker(inner, log=MemoryOrderLog(), clock=clock, compared=True),
             clock=clock,
             limits=desk.desk.limits,
             market_data=market,
@@ -201,7 +208,14 @@ async def simulated_desk(
             desk=desk.desk,
             timezone=calendar.timezone,
         )
-        engine = WorkflowEngine(agents, config, run_store=run_store, clock=clock, ids=SimulatedIds(clock))
+        engine = WorkflowEngine(
+            agents,
+            config,
+            run_store=run_store,
+            result_cache=MemoryResultCache(),
+            clock=clock,
+            ids=SimulatedIds(clock),
+        )
         daily = DailyTradingWorkflow(
             engine, config, calendar=calendar, market_data=market, desk=desk, overlays=_overlays(config)
         )
@@ -245,9 +259,12 @@ class LiveParts(DeskParts):
     """A desk that runs by the wall clock, with what watches over it."""
 
     tokens: TokenStore
+    recovered: tuple[str, ...]
+    """The executions that a dead process began and that are no days; somebody has to go on with them."""
     switch: HaltSwitch
     day_loop: DayLoop
     reporter: DayReporter
+    history: DailyCleanUp
     deadlines: Deadlines
     relay: AlertRelay
     report: Report
@@ -271,7 +288,7 @@ async def live_desk(
             holder[0].engine.publish(OrchestrationEvent.SYSTEM_ALERT, alert)
 
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(Database(f"sqlite:///{config.home / 'belltower.db'}"))
+        database = await stack.enter_async_context(Database(config.store_url))
         await upgrade(database)
         run_store = SqlRunStore(database)
         market = await asyncio.to_thread(open_live_prices, config, calendar, clock, LIVE_SEED, report=price_trouble)
@@ -279,8 +296,18 @@ async def live_desk(
         inner = await PaperBroker.open(
             ledger=SqlLedger(database), market_data=market, calendar=calendar, clock=clock, desk=desk.desk
         )
+
+        def order_trouble(message: str) -> None:
+            if holder:
+                alert = {"source": "orders", "message": message, "at": iso(clock.now())}
+                holder[0].engine.publish(OrchestrationEvent.SYSTEM_ALERT, alert)
+            else:
+                early.append(message)
+
+        early: list[str] = []
+        recorded = RecordedBroker(inner, log=SqlOrderLog(database), clock=clock, report=order_trouble)
         gate = GatedBroker(
-            inner,
+            recorded,
             clock=clock,
             limits=desk.desk.limits,
             market_data=market,
@@ -289,18 +316,27 @@ async def live_desk(
             halt=lambda: switch.current,
             scale=lambda: holder[0].daily.limit_scale if holder else 1.0,
         )
-        switch = await HaltSwitch.open(store=SqlHaltStore(database), gate=gate, clock=clock)
+        halts = SqlHaltStore(database)
+        switch = await HaltSwitch.open(
+            store=halts, gate=gate, clock=clock, before_resume=lambda reason, by: reconciliation.accept(reason, by)
+        )
+        reconciliation = BrokerReconciliation(recorded, switch=switch, halts=halts, clock=clock, report=order_trouble)
         agents = build_agents(
             market_data=market, broker=gate, config=config, clock=clock, desk=desk.desk, timezone=calendar.timezone
         )
-        engine = WorkflowEngine(agents, config, run_store=run_store, clock=clock, services={"broker": gate})
+        results = SqlResultCache(database)
+        engine = WorkflowEngine(
+            agents, config, run_store=run_store, result_cache=results, clock=clock, services={"broker": gate}
+        )
         report = system_report(clock, engine.emit_event)
         alerts = await _open_alerts(config, clock, stack)
         relay = await stack.enter_async_context(AlertRelay(alerts, clock, board, on_outcome=metrics.count_alert))
         await stack.enter_async_context(LoopWatch(report, on_lag=metrics.observe_loop_lag))
         await stack.enter_async_context(engine)
-        for run_id in await engine.interrupt_unfinished():
-            await report("engine", f"execution {run_id} was broken off by the end of the process that carried it out")
+        recovered = await engine.recover()
+        for one in recovered:
+            if one.reason is not None:
+                await report("engine", f"execution {one.run_id} of {one.name} was ended: {one.reason}")
         daily = DailyTradingWorkflow(
             engine, config, calendar=calendar, market_data=market, desk=desk, overlays=_overlays(config)
         )
@@ -327,6 +363,14 @@ async def live_desk(
             await reporter.write(await _ended(plan, result, run_store))
 
         deadlines.promise(DAY_LOOP, DAY_LOOP_PERIOD)
+        deadlines.promise(HISTORY, HISTORY_PERIOD, required=False)
+        history = DailyCleanUp(
+            History(runs=run_store, results=results, audit=halts, clock=clock),
+            clock,
+            days=config.history_days,
+            busy=lambda: engine.counts()["active_executions"] > 0,
+            beat=lambda: deadlines.beat(HISTORY),
+        )
         parts = LiveParts(
             clock=clock,
             calendar=calendar,
@@ -340,14 +384,24 @@ async def live_desk(
             tokens=SqlTokenStore(database),
             switch=switch,
             day_loop=DayLoop(
-                daily, home=config.home, reopen_calendar=reopen_calendar, beat=beat, on_day_end=write_report
+                daily,
+                home=config.home,
+                reopen_calendar=reopen_calendar,
+                beat=beat,
+                on_day_end=write_report,
+                recovered=[(one.run_id, one.name) for one in recovered if one.state and "session" in one.labels],
             ),
+            recovered=tuple(one.run_id for one in recovered if one.state and "session" not in one.labels),
             reporter=reporter,
+            history=history,
             deadlines=deadlines,
             relay=relay,
             report=report,
         )
+        await stack.enter_async_context(reconciliation)
         holder.append(parts)
+        for message in early:
+            await report("orders", message)
         yield parts
 
 
@@ -372,23 +426,3 @@ async def _ended(plan: DayPlan, result: dict[str, Any], run_store: RunStore) -> 
         runs=frozenset(run.run_id for run in runs if run.name == result["name"]),
         event_log_sha256=event_log_sha256(records),
     )
-
-
-async def halt_in_store(config: TradingConfig, level: HaltLevel, reason: str, *, by: str) -> None:
-    """Write a halt for the desk that starts next; for when none runs."""
-    async with _halts(config) as halts:
-        await halts.halt(Halt(level=level, reason=reason, at=WallClock().now(), by=by))
-
-
-async def resume_in_store(config: TradingConfig, reason: str, *, by: str) -> None:
-    """Lift the halt that the store holds; for when no desk runs."""
-    async with _halts(config) as halts:
-        await halts.resume(reason=reason, at=WallClock().now(), by=by)
-
-
-@asynccontextmanager
-async def _halts(config: TradingConfig) -> AsyncIterator[SqlHaltStore]:
-    with home_lock(config.home):  # a desk that starts now would not see what is written
-        async with Database(f"sqlite:///{config.home / 'belltower.db'}") as database:
-            await upgrade(database)
-            yield SqlHaltStore(database)

@@ -184,6 +184,10 @@ class DailyTradingWorkflow:
             definition = continues.to_definition(definition)
             labels["continues"] = list(continues.executions)
         execution_id = await self.workflow_engine.create_workflow({**definition, "labels": labels})
+        return await self.go_on(plan, execution_id)
+
+    async def go_on(self, plan: DayPlan, execution_id: str) -> dict[str, Any]:
+        """Carry the run ``execution_id`` of ``plan`` out, also one that a dead process began; return its result."""
         self._running[execution_id] = plan
         try:
             self._last = await self.workflow_engine.execute_workflow(execution_id)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -48,6 +48,9 @@ class Days(Protocol):
     async def run_day(self, plan: DayPlan, *, continues: Continuation | None = None) -> dict[str, Any]:
         """Run ``plan`` and return its result."""
 
+    async def go_on(self, plan: DayPlan, execution_id: str) -> dict[str, Any]:
+        """Carry out a run of ``plan`` that a dead process began, and return its result."""
+
     def reload(self, check: Iterable[date] = ()) -> None:
         """Read the desk's files again, or raise and keep what was."""
 
@@ -60,7 +63,8 @@ class DayLoop:
 
     ``reopen_calendar`` reads the calendar with ``calendar.yaml`` again, and raises `DefinitionError` to keep the old
     one; it is also called when a year begins. ``beat`` is called at least once a minute. ``on_day_end`` gets the plan
-    and the result of each day that ran; what it raises is an alert and no more.
+    and the result of each day that ran; what it raises is an alert and no more. ``recovered`` are the executions that
+    were taken over from a dead process, each with the name of its run: `run` goes on with them first.
     """
 
     def __init__(
@@ -71,8 +75,10 @@ class DayLoop:
         reopen_calendar: Callable[[], Awaitable[None]] | None = None,
         beat: Callable[[], None] | None = None,
         on_day_end: Callable[[DayPlan, dict[str, Any]], Awaitable[None]] | None = None,
+        recovered: Iterable[tuple[str, str]] = (),
     ) -> None:
         self._days = days
+        self._recovered = list(recovered)
         self._engine = days.workflow_engine
         self._clock = days.workflow_engine.clock
         self._home = home
@@ -80,7 +86,7 @@ class DayLoop:
         self._beat = beat
         self._on_day_end = on_day_end
         self._wake = asyncio.Event()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[asyncio.Task[None], date] = {}
         self._files: Mapping[Path, tuple[int, int]] = {}
         self._year = 0
         self._planned: DayPlan | None = None
@@ -104,6 +110,7 @@ class DayLoop:
         after = now.astimezone(self._days.calendar.timezone).date() - 2 * _DAY
         missing = False
         async with asyncio.TaskGroup() as group:
+            await self._go_on(group)
             while True:
                 plan = await self._coming(after, missing=missing)
                 plan = await self._until_due(plan, after)
@@ -210,8 +217,34 @@ class DayLoop:
 
     # -- running
 
+    async def _go_on(self, group: asyncio.TaskGroup) -> None:
+        """Go on with the days that a dead process was at; one that can't be planned any more is cancelled."""
+        while self._recovered:
+            execution_id, name = self._recovered.pop(0)
+            try:
+                plan = self._plan_of(name)
+            except (DefinitionError, ValueError) as error:
+                await self._alert(f"{name} does not go on: {error}")
+                await self._engine.cancel(execution_id, f"its day can't be planned any more: {error}")
+                continue
+            _log.info("%s goes on in execution %s, where its process ended", plan.date, execution_id)
+            self._spawn(plan, self._days.go_on(plan, execution_id), group)
+
+    def _plan_of(self, name: str) -> DayPlan:
+        calendar, _, day = name.rpartition(" ")
+        if calendar != self._days.calendar.code:
+            raise DefinitionError(f"this desk's calendar is {self._days.calendar.code}")
+        return self._days.plan_day(date.fromisoformat(day))
+
+    def _spawn(self, plan: DayPlan, run: Coroutine[Any, Any, dict[str, Any]], group: asyncio.TaskGroup) -> None:
+        running = group.create_task(self._run_day(plan, run))
+        self._under_way[running] = plan.date
+        running.add_done_callback(self._day_over)
+
     async def _start(self, plan: DayPlan, group: asyncio.TaskGroup) -> None:
-        """Run ``plan``, or what is left of it, unless it has run."""
+        """Run ``plan``, or what is left of it, unless it has run or runs."""
+        if plan.date in self._under_way.values():
+            return
         earlier = await self._earlier(plan)
         if earlier is None:
             _log.info("%s is not run again: it has run, or runs", plan.date)
@@ -227,30 +260,34 @@ class DayLoop:
             await self._announce(plan)
         if self._clock.now() > _span(plan).starts_at:
             _log.info("%s began at %s; what is still worth running is run", plan.date, iso(_span(plan).starts_at))
-        running = group.create_task(self._run_day(plan, continuation))
-        self._under_way.add(running)
-        running.add_done_callback(self._day_over)
+        self._spawn(plan, self._days.run_day(plan, continues=continuation), group)
 
     def _day_over(self, running: asyncio.Task[None]) -> None:
-        self._under_way.discard(running)
+        self._under_way.pop(running, None)
         self._wake.set()
 
     async def _earlier(self, plan: DayPlan) -> list[EarlierRun] | None:
         """Return the runs of this day that broke off, oldest first; ``None`` when one did not, or is under way."""
         store, found = self._engine.run_store, list[EarlierRun]()
         for run in reversed(await store.runs(limit=RUNS_LOOKED_AT)):
-            if run.name != f"{plan.calendar} {plan.date}" or run.status is RunStatus.PENDING:
+            if run.name != _run_name(plan) or run.started_at is None:
                 continue
+            if run.status is RunStatus.RUNNING:
+                if run.run_id not in self._days.running:  # what dead ones left was taken over at the start
+                    await self._alert(
+                        f"{plan.date} runs in execution {run.run_id} of another process: it is left alone"
+                    )
+                return None
             records = await store.records(run.run_id)
-            if run.run_id in self._days.running or not goes_on(run.status, records):
+            if not goes_on(run.status, records):
                 return None
             found.append(earlier_run(records))
         return found
 
-    async def _run_day(self, plan: DayPlan, continuation: Continuation | None) -> None:
+    async def _run_day(self, plan: DayPlan, run: Coroutine[Any, Any, dict[str, Any]]) -> None:
         watch = asyncio.create_task(self._watch(plan))
         try:
-            result = await self._days.run_day(plan, continues=continuation)
+            result = await run
         except DefinitionError as error:
             await self._alert(f"{plan.date} can't be run: {error}")
             return
@@ -329,7 +366,7 @@ class DayLoop:
         execution_id = next((name for name, day in self._days.running.items() if day.date == plan.date), "")
         event = {
             "execution_id": execution_id,
-            "workflow": f"{plan.calendar} {plan.date}",
+            "workflow": _run_name(plan),
             "at": iso(self._clock.now()),
             "kind": kind,
             "details": details,
@@ -344,6 +381,10 @@ class DayLoop:
         _log.warning("%s", message)
         alert = {"source": "day_loop", "message": message, "at": iso(self._clock.now())}
         await self._engine.emit_event(OrchestrationEvent.SYSTEM_ALERT, alert)
+
+
+def _run_name(plan: DayPlan) -> str:
+    return f"{plan.calendar} {plan.date}"
 
 
 def _span(plan: DayPlan) -> Interval:

@@ -88,13 +88,14 @@ def carried_result(result: JsonValue) -> JsonValue:
 
 
 def goes_on(status: RunStatus, records: Sequence[Record]) -> bool:
-    """Whether the day of a run that is not under way any more may be continued.
+    """Whether the day of a run that has ended may be continued.
 
-    It may when its process died or was stopped in order; not when it came to its end or somebody cancelled it.
+    It may when its process was stopped in order, or died and left what today's code can't go on with; not when it came
+    to its end or somebody cancelled it.
     """
     if status is RunStatus.CANCELLED:
         return any(r.kind is RecordKind.RUN_CANCELLED and r.data.get("reason") == CALLER_CANCELLED for r in records)
-    return status in {RunStatus.RUNNING, RunStatus.INTERRUPTED}
+    return status is RunStatus.INTERRUPTED
 
 
 def earlier_run(records: Sequence[Record]) -> EarlierRun:

@@ -38,12 +38,24 @@ Work = AgentWork | HandlerWork | TypedWork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CachePolicy:
+    """A result may be given again for ``ttl_s`` seconds to whoever asks the same agent, handler or type by ``key``.
+
+    ``key`` may hold references; it says all that the result hangs on.
+    """
+
+    key: str
+    ttl_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TaskDefinition:
     """One task.
 
     ``dependencies`` are names of tasks of the same or of earlier stages. ``starts_at`` and ``deadline`` are aware, UTC;
     ``None``: the stage's. ``timeout_s`` limits one attempt; ``retry_delays`` (seconds) replace the retry strategy.
     ``when`` is an expression that must hold, each of ``skip_conditions`` (``context_key``, ``value``) must not.
+    Only a task without effects has a ``cache``.
     """
 
     name: str
@@ -59,6 +71,7 @@ class TaskDefinition:
     effects: Effects = Effects.NONE
     when: str | None = None
     skip_conditions: tuple[JsonObject, ...] = ()
+    cache: CachePolicy | None = None
 
     @property
     def agent(self) -> str | None:

@@ -8,6 +8,7 @@ OrchestrationError
 |   `-- DaemonUnreachableError
 |-- OutcomeUnknownError      the side effect may have happened: ask, never resend
 `-- FinalError               it failed, and another attempt would fail the same way
+    `-- ClaimLostError       somebody else carries the runs of this store out now
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,7 +36,7 @@ class TransientError(OrchestrationError):
 
 
 class StoreUnavailableError(TransientError):
-    """The store did not take, or did not give, what was asked; nothing of the request was kept."""
+    """The store did not take, or did not give, what was asked; asking for the very same again is safe."""
 
 
 class DaemonUnreachableError(TransientError):
@@ -52,6 +53,18 @@ class OutcomeUnknownError(OrchestrationError):
 
 class FinalError(OrchestrationError):
     """A failure that another attempt would only repeat."""
+
+
+class ClaimLostError(FinalError):
+    """Another process took over the runs of this ``owner``, an open store: nothing that it appends is kept any more."""
+
+    def __init__(self, owner: str, where: str) -> None:
+        self.owner = owner
+        self.where = where
+        super().__init__(
+            f"{where} was taken over: another process carries out the runs that this one (owner {owner}) began; "
+            "end this one, or open the store again for new runs"
+        )
 
 
 def is_retryable(error: BaseException) -> bool:

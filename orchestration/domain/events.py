@@ -9,6 +9,8 @@ from orchestration.domain.json_value import JsonObject, JsonValue
 class OrchestrationEvent(Enum):
     """What handlers can be registered for."""
 
+    __hash__ = object.__hash__  # Enum's own is written in Python, and these are looked up for every event
+
     WORKFLOW_STARTED = "workflow_started"
     WORKFLOW_COMPLETED = "workflow_completed"
     WORKFLOW_FAILED = "workflow_failed"

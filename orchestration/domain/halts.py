@@ -48,8 +48,8 @@ class Halt:
 class AuditRow:
     """One line of the audit: who did what, when, and why.
 
-    ``action`` is ``halt``, ``resume`` or ``revoke_token``; a resume's ``level`` is the one it lifted, ``None`` where
-    none held.
+    ``action`` is ``halt``, ``resume``, ``revoke_token`` or ``prune``; a resume's ``level`` is the one it lifted,
+    ``None`` where none held.
     """
 
     at: datetime

@@ -12,6 +12,8 @@ JsonObject: TypeAlias = Mapping[str, JsonValue]
 DEEPEST = 100
 """How many lists and mappings may stand in each other."""
 _LEAST, _MOST = -(2**63), 2**64 - 1
+PLAIN = frozenset({str, int, float, bool, type(None)})
+"""The types whose values need no copy."""
 
 
 def to_json_value(value: object, path: str = "value") -> JsonValue:
@@ -26,8 +28,11 @@ def to_json_value(value: object, path: str = "value") -> JsonValue:
 
 def copy_json(value: Any) -> Any:
     """Return ``value`` with mappings and lists, at any depth, copied, so that changing the one leaves the other."""
-    if isinstance(value, Mapping):
-        return {key: copy_json(item) for key, item in value.items()}
+    kind = type(value)
+    if kind in PLAIN:  # most of what passes here: no look at the abstract classes, which is slow
+        return value
+    if kind is dict or isinstance(value, Mapping):
+        return {key: item if type(item) in PLAIN else copy_json(item) for key, item in value.items()}
     return [copy_json(item) for item in value] if isinstance(value, list) else value
 
 
@@ -37,8 +42,17 @@ def storable(text: str) -> str:
 
 
 def _copy(value: object, path: str, levels: int) -> JsonValue:
-    if value is None or isinstance(value, bool):
+    if value is None or value is True or value is False:
         return value
+    if type(value) is dict and levels:  # what most results are, ahead of the general case, for speed
+        return {
+            key if type(key) is str and key.isascii() else _checked_key(key, path): (
+                item
+                if item is None or item is True or item is False or (type(item) is str and item.isascii())
+                else _copy(item, f"{path}.{key}", levels - 1)
+            )
+            for key, item in value.items()
+        }
     if isinstance(value, str):
         return _checked_text(value, path)
     if isinstance(value, int):
@@ -52,12 +66,7 @@ def _copy(value: object, path: str, levels: int) -> JsonValue:
     if isinstance(value, Mapping | list | tuple) and not levels:
         raise DefinitionError(f"{path[:60]}… is nested more than {DEEPEST} levels deep: make it flatter")
     if isinstance(value, Mapping):
-        copy: dict[str, JsonValue] = {}
-        for key, item in value.items():
-            if not isinstance(key, str):
-                raise DefinitionError(f"{path} has the key {key!r}; JSON keys are strings")
-            copy[_checked_text(key, path)] = _copy(item, f"{path}.{key}", levels - 1)
-        return copy
+        return {_checked_key(key, path): _copy(item, f"{path}.{key}", levels - 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_copy(item, f"{path}[{index}]", levels - 1) for index, item in enumerate(value)]
     raise DefinitionError(
@@ -65,7 +74,13 @@ def _copy(value: object, path: str, levels: int) -> JsonValue:
     )
 
 
+def _checked_key(key: object, path: str) -> str:
+    if not isinstance(key, str):
+        raise DefinitionError(f"{path} has the key {key!r}; JSON keys are strings")
+    return _checked_text(key, path)
+
+
 def _checked_text(text: str, path: str) -> str:
-    if storable(text) != text:
+    if not text.isascii() and storable(text) != text:
         raise DefinitionError(f"{path} is {storable(text)!r}, which is no valid Unicode text: decode it first")
     return str(text)

@@ -16,6 +16,8 @@ class TaskPriority(IntEnum):
     @classmethod
     def parse(cls, value: object, where: str = "priority") -> "TaskPriority":
         """Return the priority that a name in any case, a member or a member's value means."""
+        if isinstance(value, TaskPriority):
+            return value
         if isinstance(value, str) and value.upper() in cls.__members__:
             return cls[value.upper()]
         if isinstance(value, int) and not isinstance(value, bool) and value in {int(p) for p in cls}:
@@ -26,6 +28,8 @@ class TaskPriority(IntEnum):
 
 class TaskStatus(StrEnum):
     """Where a task is: `PENDING` to `RUNNING` and `RETRYING` on the way, the others for good."""
+
+    __hash__ = str.__hash__  # Enum's own is written in Python, and these are looked up all the time
 
     PENDING = "pending"
     QUEUED = "queued"

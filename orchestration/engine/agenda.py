@@ -1,8 +1,8 @@
 """What falls due in a run, and when."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 
 class Timer(StrEnum):
@@ -17,6 +17,12 @@ class Timer(StrEnum):
     STAGE_START = "g"
     TASK_START = "h"
     RETRY = "i"
+
+
+_SPANS = frozenset({Timer.ATTEMPT_LIMIT, Timer.STOP_GRACE, Timer.STAGE_LIMIT, Timer.RUN_LIMIT, Timer.RETRY})
+"""What falls due after so much time, and not at a moment that the calendar or the clock names."""
+DATED = 1
+"""The number of a run limit that is such a moment all the same."""
 
 
 class Agenda:
@@ -36,6 +42,23 @@ class Agenda:
     def add(self, when: datetime, timer: Timer, name: str = "", number: int = 0) -> None:
         """Let ``timer`` fall due ``when``; ``name`` and ``number`` say for whom."""
         heappush(self._due, (when, timer, number, name))
+
+    def clock_set(self, by: timedelta) -> None:
+        """Have what falls due after so much time do so, though the clock was set ``by`` so much meanwhile."""
+        self._due = [
+            (
+                when + by if timer in _SPANS and (timer, number) != (Timer.RUN_LIMIT, DATED) else when,
+                timer,
+                number,
+                name,
+            )
+            for when, timer, number, name in self._due
+        ]
+        heapify(self._due)
+
+    def clear(self) -> None:
+        """Forget all of it."""
+        self._due.clear()
 
     def take(self, now: datetime) -> tuple[Timer, int, str] | None:
         """Remove and return the first thing that is due by ``now``: timer, number, name."""

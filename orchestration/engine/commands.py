@@ -15,17 +15,26 @@ class EvaluateCondition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnqueueTask:
-    """Let the task wait for a slot, in its place: see `ready_queue`."""
+    """Let the task wait for a slot, in its place: see `ready_queue`. ``again``: it was tried before."""
 
     task: str
     priority: TaskPriority
     deadline: datetime | None
     path: int
+    again: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartAttempt:
     """Carry out this attempt."""
+
+    task: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconcile:
+    """Find out what became of this attempt, which was lost with its process; nothing is sent before that is known."""
 
     task: str
     attempt: int
@@ -44,4 +53,4 @@ class EndRun:
     """Nothing more will happen in this run."""
 
 
-Command = EvaluateCondition | EnqueueTask | StartAttempt | StopAttempt | EndRun
+Command = EvaluateCondition | EnqueueTask | StartAttempt | Reconcile | StopAttempt | EndRun

@@ -5,36 +5,62 @@ them are durable.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
 
 from orchestration.domain.definition import StageDefinition, TaskDefinition
 from orchestration.domain.json_value import JsonObject, JsonValue
+from orchestration.domain.reconciliation import Finding
 from orchestration.domain.records import Record, RecordKind
 from orchestration.domain.retry import RetryStrategy
-from orchestration.domain.states import OnFailure, RunStatus, StageStatus, TaskStatus
-from orchestration.engine.agenda import Agenda, Timer
-from orchestration.engine.commands import Command, EndRun, EnqueueTask, EvaluateCondition, StartAttempt, StopAttempt
+from orchestration.domain.states import Effects, OnFailure, RunStatus, StageStatus, TaskStatus
+from orchestration.engine.agenda import DATED, Agenda, Timer
+from orchestration.engine.commands import (
+    Command,
+    EndRun,
+    EnqueueTask,
+    EvaluateCondition,
+    Reconcile,
+    StartAttempt,
+    StopAttempt,
+)
 from orchestration.engine.inputs import (
     AttemptFailed,
+    AttemptReconciled,
     AttemptStopped,
     AttemptSucceeded,
     Begin,
     Cancel,
+    ClockSet,
     ConditionDecided,
     Granted,
     Input,
+    Resume,
     TimeCame,
 )
-from orchestration.engine.reasons import retry_expired, retry_too_late, unmet, window_ended
+from orchestration.engine.reasons import (
+    lost,
+    lost_too_often,
+    outcome_unknown,
+    retry_expired,
+    retry_too_late,
+    unmet,
+    window_ended,
+)
 from orchestration.engine.retries import retry_delay
 from orchestration.engine.run_state import RunState, TaskState
 from orchestration.engine.stage_rules import failed_before, has_started, is_due
 
 STOP_GRACE = timedelta(seconds=5)
 """How long an attempt that was told to stop may take to do so before it is given up on."""
+MOST_AT_ONCE = 100
+"""How many tasks of a stage that opens are looked at in one go; the others follow, so that nobody else waits long."""
+
+
+JITTER = 0.25
+"""At most this part of a delay is added to it by chance, so that those who failed together come back apart."""
 
 
 @dataclass(slots=True)
@@ -57,43 +83,67 @@ class _Stop:
 class RunCore:
     """The deciding half of one run."""
 
-    def __init__(self, state: RunState, retry: RetryStrategy | None) -> None:
-        """``retry`` is the strategy of tasks without delays of their own; ``None``: nothing is ever retried."""
+    def __init__(
+        self,
+        state: RunState,
+        retry: RetryStrategy | None,
+        *,
+        most_losses: int = 3,
+        jitter: Callable[[str], float] = lambda _: 0.0,
+    ) -> None:
+        """``retry`` is the strategy of tasks without delays of their own; ``None``: nothing is ever retried.
+
+        ``jitter`` draws by name, 0 <= x < 1, what is added to a delay of the strategy, as a part of `JITTER`.
+        ``most_losses``: a task whose process died under it is tried again so many times.
+        """
         self.state = state
         self._retry = retry
+        self._most_losses = most_losses
+        self._jitter = jitter
         self._agenda = Agenda()
         self._stops: dict[str, _Stop] = {}
-        self._cancelling: str | None = None
+        self._reconciling: set[str] = set()
         self._timed_out: str | None = None
         self._decided: set[str] = set()
         self._changed: deque[str] = deque()
+        self._opening: deque[TaskState] = deque()
         self._stages: tuple[StageDefinition, ...] = state.definition.stages
         self._next_stage = 0
         self._decision = Decision()
+        self._looks = 0
+        self._stages_due = False
         self._at = datetime.min.replace(tzinfo=UTC)
 
     @property
     def next_due(self) -> datetime | None:
         """When `TimeCame` is to be fed next; ``None``: nothing is dated."""
-        return self._agenda.next_due
+        return self._at if self._opening else self._agenda.next_due
 
     def decide(self, event: Input) -> Decision:
         """Take in ``event``; return the records and commands that follow from it. An input that is late is no error."""
         if self.state.status.ended:
             return Decision()
-        self._decision, self._at = Decision(), event.at
+        self._decision, self._at, self._looks = Decision(), event.at, MOST_AT_ONCE
+        self._stages_due = isinstance(event, Begin | Resume | TimeCame | Cancel)
         match event:
             case Begin():
                 if self.state.status is RunStatus.PENDING:
                     self._begin()
+            case Resume():
+                self._resume(event)
+                self._time_came()
             case TimeCame():
                 self._time_came()
+            case ClockSet():
+                self._agenda.clock_set(event.by)
             case ConditionDecided():
                 self._condition_decided(event)
             case Granted():
                 self._granted(event)
             case AttemptSucceeded() | AttemptFailed() | AttemptStopped():
                 self._attempt_ended(event)
+            case AttemptReconciled():
+                self._reconciled(event)
             case Cancel():
                 self._cancel(event.reason)
             case _:
@@ -105,18 +155,88 @@ class RunCore:
 
     def _begin(self) -> None:
         self._record(RecordKind.RUN_STARTED)
+        self._date(self._at)
+        self._open_next_stages()
+
+    def _date(self, started_at: datetime) -> None:
+        """Write down when the run's own moments come."""
         definition = self.state.definition
         if definition.timeout_s is not None:
-            self._agenda.add(self._at + timedelta(seconds=definition.timeout_s), Timer.RUN_LIMIT)
+            self._agenda.add(started_at + timedelta(seconds=definition.timeout_s), Timer.RUN_LIMIT)
         if definition.ends_by is not None:
-            self._agenda.add(definition.ends_by, Timer.RUN_LIMIT)
+            self._agenda.add(definition.ends_by, Timer.RUN_LIMIT, number=DATED)
         for index, announcement in enumerate(definition.announcements):
             if announcement.at >= self._at:
                 self._agenda.add(announcement.at, Timer.ANNOUNCEMENT, number=index)
         for stage in self._stages:
-            if stage.starts_at is not None:
+            if stage.starts_at is not None and self.state.stages[stage.name].status is StageStatus.PENDING:
                 self._agenda.add(stage.starts_at, Timer.STAGE_START, stage.name)
+
+    def _resume(self, event: Resume) -> None:
+        """Go on where the records end: attempts that were under way are lost, all else is as it was."""
+        self._record(RecordKind.RUN_RESUMED, data={"token": event.token, "code_version": event.code_version})
+        if self.state.status is RunStatus.PENDING:
+            self._begin()
+            return
+        self._date(self.state.started_at or self._at)
+        for definition in self._stages:
+            if self.state.stages[definition.name].status is StageStatus.RUNNING:
+                self._date_stage(definition, self.state.stages[definition.name].started_at or self._at)
+        for task in self.state.tasks.values():
+            match task.status:
+                case TaskStatus.RUNNING:
+                    self._lost(task)
+                case TaskStatus.QUEUED:
+                    self._wait_for_slot(task)
+                case TaskStatus.RETRYING:
+                    due = min(
+                        task.retry_at or self._at, self._at + task.retry_after
+                    )  # the clock may have been set back
+                    self._agenda.add(due, Timer.RETRY, task.definition.name)
+                case TaskStatus.PENDING:
+                    self._opening.append(task)
         self._open_next_stages()
+
+    def _lost(self, task: TaskState) -> None:
+        """Deal with an attempt whose process is gone: try again, or first find out what it did."""
+        again = task.definition.effects is Effects.NONE
+        self._record(RecordKind.TASK_INTERRUPTED, task, {"attempt": task.attempts, "reason": lost(task)})
+        if not again:
+            self._reconciling.add(task.definition.name)
+            if self.state.cancelling is not None:
+                self._stop(task, _Stop(TaskStatus.CANCELLED, self.state.cancelling, final=True))
+            self._decision.commands.append(Reconcile(task=task.definition.name, attempt=task.attempts))
+        elif self.state.cancelling is not None:
+            self._end(task, RecordKind.TASK_CANCELLED, {"reason": self.state.cancelling})
+        else:
+            self._try_again(task)
+
+    def _try_again(self, task: TaskState) -> None:
+        """Queue a task whose process died under it, unless it may be what kills it."""
+        if task.losses > self._most_losses:
+            error = lost_too_often(task)
+            self._end(task, RecordKind.TASK_FAILED, {"status": "failed", "error": error, "attempt": task.attempts})
+        else:
+            self._enqueue(task)
+
+    def _reconciled(self, event: AttemptReconciled) -> None:
+        task = self.state.tasks[event.task]
+        if event.task not in self._reconciling or task.attempts != event.attempt:
+            return
+        self._reconciling.remove(event.task)
+        answer, stopped = event.answer, event.task in self._stops
+        if stopped and answer.outcome is Finding.NOT_DONE:
+            self._stopped(task)
+            return
+        self._stops.pop(event.task, None)
+        if answer.outcome is Finding.DONE:
+            data = {"result": answer.result, "attempt": task.attempts, "reason": answer.reason or None}
+            self._end(task, RecordKind.TASK_COMPLETED, data)
+        elif answer.outcome is Finding.UNKNOWN:
+            error = outcome_unknown(answer.reason)
+            self._end(task, RecordKind.TASK_FAILED, {"status": "failed", "error": error, "attempt": task.attempts})
+        else:
+            self._try_again(task)
 
     def _time_came(self) -> None:
         while not self.state.status.ended and (due := self._agenda.take(self._at)) is not None:
@@ -204,7 +324,8 @@ class RunCore:
             return
         match event:
             case AttemptSucceeded():
-                self._end(task, RecordKind.TASK_COMPLETED, {"result": event.result, "attempt": event.attempt})
+                data: JsonObject = {"result": event.result, "attempt": event.attempt}
+                self._end(task, RecordKind.TASK_COMPLETED, {**data, "cached": True} if event.cached else data)
             case AttemptFailed():
                 self._agent_error(task, event.error)
                 self._failed(task, TaskStatus.FAILED, event.error, retryable=event.retryable)
@@ -212,9 +333,9 @@ class RunCore:
                 self._failed(task, TaskStatus.FAILED, "its coroutine cancelled itself", retryable=True)
 
     def _cancel(self, reason: str) -> None:
-        if self._cancelling is not None:
+        if self.state.cancelling is not None:
             return
-        self._cancelling = reason
+        self._record(RecordKind.RUN_CANCELLING, data={"reason": reason})
         for task in self.state.tasks.values():
             if task.status is TaskStatus.RUNNING:
                 self._stop(task, _Stop(TaskStatus.CANCELLED, reason, final=True))
@@ -228,16 +349,28 @@ class RunCore:
         while True:
             while self._changed:
                 self._follow(self.state.tasks[self._changed.popleft()])
-            if not (self._close_stages() or self._open_next_stages() or self._changed):
+            self._look_at_opened()
+            if self._changed:
+                continue
+            if not self._stages_due:
+                return
+            self._stages_due = self._close_stages() or self._open_next_stages()
+            if not (self._stages_due or self._changed):
                 break
         if self._under_way and all(s.completed_at for s in self.state.stages.values()):
             self._end_run()
+
+    def _look_at_opened(self) -> None:
+        """Consider the tasks of stages that have opened, so many in one decision."""
+        while self._opening and self._looks > 0:
+            self._looks -= 1
+            self._consider(self._opening.popleft())
 
     @property
     def _under_way(self) -> bool:
         """Whether stages may end: the run has begun, or was cancelled before it could."""
         return self.state.status is RunStatus.RUNNING or (
-            self._cancelling is not None and self.state.status is RunStatus.PENDING
+            self.state.cancelling is not None and self.state.status is RunStatus.PENDING
         )
 
     def _follow(self, ended: TaskState) -> None:
@@ -265,14 +398,18 @@ class RunCore:
             self._enqueue(task)
 
     def _enqueue(self, task: TaskState) -> None:
-        name = task.definition.name
         self._record(RecordKind.TASK_QUEUED, task)
+        self._wait_for_slot(task)
+
+    def _wait_for_slot(self, task: TaskState) -> None:
+        name = task.definition.name
         self._decision.commands.append(
             EnqueueTask(
                 task=name,
                 priority=self.state.priorities[name],
                 deadline=self.state.deadline(task.definition),
                 path=self.state.paths[name],
+                again=task.attempts > task.lost_attempts,
             )
         )
 
@@ -296,15 +433,19 @@ class RunCore:
             self._skip_stage(definition, failed)
             return
         self._record(RecordKind.STAGE_STARTED, stage=definition.name)
+        self._date_stage(definition, self._at)
+        self._opening.extend(self.state.tasks[task.name] for task in definition.tasks)
+        self._look_at_opened()
+
+    def _date_stage(self, definition: StageDefinition, started_at: datetime) -> None:
         if definition.timeout_s is not None:
             index = self.state.stages[definition.name].index
-            limit = self._at + timedelta(seconds=definition.timeout_s)
+            limit = started_at + timedelta(seconds=definition.timeout_s)
             self._agenda.add(limit, Timer.STAGE_LIMIT, definition.name, index)
         for task in definition.tasks:
             deadline = self.state.deadline(task)
-            if deadline is not None:
+            if deadline is not None and not self.state.tasks[task.name].status.ended:
                 self._agenda.add(deadline, Timer.DEADLINE, task.name)
-            self._consider(self.state.tasks[task.name])
 
     def _skip_stage(self, definition: StageDefinition, failed: str) -> None:
         reason = f"stage {failed} failed"
@@ -320,8 +461,8 @@ class RunCore:
             stage = self.state.stages[definition.name]
             if stage.left or stage.completed_at or not self._under_way:
                 continue
-            if self._cancelling is not None:
-                self._end_stage(definition, StageStatus.CANCELLED, self._cancelling)
+            if self.state.cancelling is not None:
+                self._end_stage(definition, StageStatus.CANCELLED, self.state.cancelling)
             elif stage.status is StageStatus.RUNNING:
                 failed = stage.failed_task
                 reason = None if failed is None else f"task {failed} {self.state.tasks[failed].status}"
@@ -332,7 +473,7 @@ class RunCore:
                 continue
             closed = True
             failed_here = stage.failed_task is not None and definition.on_failure is OnFailure.FAIL
-            if failed_here and self._cancelling is None:
+            if failed_here and self.state.cancelling is None:
                 for later in self._stages[stage.index + 1 :]:
                     if self.state.stages[later.name].status is StageStatus.PENDING:
                         self._skip_stage(later, definition.name)
@@ -343,13 +484,15 @@ class RunCore:
 
     def _end_run(self) -> None:
         failed = [name for name, task in self.state.tasks.items() if task.status in _FAILURES]
-        if self._cancelling is not None:
-            self._record(RecordKind.RUN_CANCELLED, data={"reason": self._cancelling})
+        if self.state.cancelling is not None:
+            self._record(RecordKind.RUN_CANCELLED, data={"reason": self.state.cancelling})
         elif failed or self._timed_out is not None:
             reason = self._timed_out or f"{len(failed)} of {len(self.state.tasks)} tasks failed, the first {failed[0]}"
             self._record(RecordKind.RUN_FAILED, data={"reason": reason})
         else:
             self._record(RecordKind.RUN_COMPLETED, data={"reason": None})
+        self._opening.clear()  # nothing that is left falls due any more
+        self._agenda.clear()
         self._decision.commands.append(EndRun())
 
     # -- the ends of attempts and tasks
@@ -360,7 +503,7 @@ class RunCore:
         if already is not None and already.final:
             return  # nothing that comes later brings the task back
         self._stops[name] = stop
-        if already is None:
+        if already is None and name not in self._reconciling:
             self._agenda.add(self._at + STOP_GRACE, Timer.STOP_GRACE, name, task.attempts)
             self._decision.commands.append(StopAttempt(task=name, attempt=task.attempts))
 
@@ -375,10 +518,12 @@ class RunCore:
         """Retry the task or end it after an attempt that failed or timed out."""
         attempt, definition = task.attempts, task.definition
         data: dict[str, JsonValue] = {"status": status, "error": error, "attempt": attempt}
-        delay = retry_delay(definition, attempt, self._retry) if retryable else None
+        delay = retry_delay(definition, attempt - task.lost_attempts, self._retry) if retryable else None
         if delay is None:
             self._end(task, RecordKind.TASK_FAILED, data)
             return
+        if not definition.retry_delays:
+            delay *= 1 + JITTER * self._jitter(f"{self.state.run_id} {definition.name} {attempt}")
         due, deadline = self._at + timedelta(seconds=delay), self.state.deadline(definition)
         if deadline is not None and due >= deadline:
             self._end(task, RecordKind.TASK_FAILED, {**data, "reason": retry_too_late(due, deadline)})
@@ -411,6 +556,8 @@ class RunCore:
     def _end(self, task: TaskState, kind: RecordKind, data: Mapping[str, JsonValue]) -> None:
         self._record(kind, task, data)
         self._changed.append(task.definition.name)
+        if not self.state.stages[task.definition.stage].left:
+            self._stages_due = True
 
     def _agent_error(self, task: TaskState, error: str) -> None:
         if task.definition.agent is not None:
@@ -432,10 +579,11 @@ class RunCore:
             at=self._at,
             stage=stage if task is None else task.definition.stage,
             task=None if task is None else task.definition.name,
-            data=data or {},
+            data=_NOTHING if data is None else data,
         )
         self.state.apply(record)
         self._decision.records.append(record)
 
 
+_NOTHING: JsonObject = {}
 _FAILURES = (TaskStatus.FAILED, TaskStatus.TIMEOUT)

@@ -4,11 +4,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from orchestration.domain.definition import (
     AgentWork,
     Announcement,
+    CachePolicy,
     HandlerWork,
     StageDefinition,
     TaskDefinition,
@@ -23,8 +25,8 @@ from orchestration.domain.recurrence import latest_not_after, occurrence_name, o
 from orchestration.domain.session import Interval
 from orchestration.domain.states import Effects, OnFailure
 from orchestration.engine.expressions import parse
-from orchestration.engine.forms import Behaviour, ListForm, StagedForm, StageForm, TaskForm, read_form
-from orchestration.engine.in_process_executor import agent_method, import_handler
+from orchestration.engine.forms import Behaviour, CacheForm, ListForm, StagedForm, StageForm, TaskForm, read_form
+from orchestration.engine.in_process_executor import import_handler, method_name
 from orchestration.engine.task_types import TaskTypes
 from orchestration.schema import validate
 
@@ -122,6 +124,7 @@ class _Reader:
         self._staged = staged
         self.stages: list[StageDefinition] = []
         self._names: set[str] = set()
+        self._done_by: set[tuple[str, str]] = set()
         self._recurring: dict[str, tuple[datetime, ...]] = {}
 
     def read_stage(self, name: str, form: StageForm) -> None:
@@ -161,37 +164,41 @@ class _Reader:
     ) -> Iterable[TaskDefinition]:
         work, behaviour = self._read_work(name, form, where)
         retries = self._defaults.max_retries if self._staged else 0
-        task = TaskDefinition(
-            name=name,
+        effects = form.effects or _effects(work)
+        dated = partial(
+            TaskDefinition,
             stage=stage,
             work=work,
             priority=form.priority,
-            dependencies=(),
             timeout_s=behaviour.timeout or self._defaults.timeout_s,
             max_retries=retries if behaviour.max_retries is None else behaviour.max_retries,
             retry_delays=None if behaviour.retry_delays is None else tuple(behaviour.retry_delays),
-            effects=form.effects or _effects(work),
+            effects=effects,
             when=behaviour.when,
             skip_conditions=tuple(c.model_dump() for c in behaviour.skip_conditions),
+            cache=None if behaviour.cache is None else _cache(behaviour.cache, effects, where),
         )
-        if task.when is not None:
-            _named(f"{where}.when", lambda: parse(str(task.when)))
+        if behaviour.when is not None:
+            _named(f"{where}.when", lambda: parse(str(behaviour.when)))
         if name in self._recurring:
             moments = self._recurring[name]
             for moment, following in zip(moments, [*moments[1:], form.deadline or stage_form.ends_at], strict=True):
                 needs = self._needs(form.dependencies or (), moment, where)
-                yield _dated(task, occurrence_name(name, moment), needs, moment, following)
+                yield dated(
+                    name=occurrence_name(name, moment), dependencies=needs, starts_at=moment, deadline=following
+                )
         else:
             _check_window(form, stage_form, where)
             needs = self._needs(form.dependencies or (), form.starts_at or stage_form.starts_at, where)
-            yield _dated(task, name, needs, form.starts_at, form.deadline)
+            yield dated(name=name, dependencies=needs, starts_at=form.starts_at, deadline=form.deadline)
 
     def _needs(self, names: Sequence[str], at: datetime | None, where: str) -> tuple[str, ...]:
         """The dependencies by the names of what will run: of a recurring task, its latest occurrence by ``at``."""
         needs: dict[str, None] = {}
-        for name, count in Counter(names).items():
-            if count > 1:
-                raise DefinitionError(f"{where}.dependencies: {name!r} stands there {count} times; once is enough")
+        if len(set(names)) < len(names):
+            name, count = Counter(names).most_common(1)[0]
+            raise DefinitionError(f"{where}.dependencies: {name!r} stands there {count} times; once is enough")
+        for name in names:
             if name not in self._names:
                 hint = nearest(name, self._names)
                 raise DefinitionError(f"{where}.dependencies: no task here or in an earlier stage is {name!r}{hint}")
@@ -213,7 +220,7 @@ class _Reader:
                 raise DefinitionError(f"{where}.{field}: it goes with {owner!r}, and this task has {said[0]!r}")
         own = self._parameters.get(name)
         own = own if isinstance(own, Mapping) else {}
-        behaviour = form.model_dump(include=set(_BEHAVIOUR), exclude_unset=True)
+        behaviour: Behaviour = form
         work: Work
         if form.agent is not None:
             work = self._read_agent_work(form, {**form.task_data, **own}, where)
@@ -226,9 +233,12 @@ class _Reader:
             if type_ not in self._task_types:
                 raise DefinitionError(f"{where}.type: {type_!r} is not known{nearest(type_, self._task_types)}")
             config = {**form.config, **own}
-            behaviour |= {key: config.pop(key) for key in _BEHAVIOUR if key in config}
+            said_there = {key: config.pop(key) for key in _BEHAVIOUR if key in config}
+            if said_there:
+                said_here = form.model_dump(include=set(_BEHAVIOUR), exclude_unset=True)
+                behaviour = _named(where, lambda: validate(Behaviour, said_here | said_there))
             work = TypedWork(type=type_, config=config)
-        return work, _named(where, lambda: validate(Behaviour, behaviour))
+        return work, behaviour
 
     def _read_agent_work(self, form: TaskForm, data: dict[str, Any], where: str) -> AgentWork:
         agent, task_type = str(form.agent), form.task_type
@@ -236,7 +246,9 @@ class _Reader:
             raise DefinitionError(f"{where}.agent: {agent!r} is not known{nearest(agent, self._agents)}")
         if task_type is None:
             raise DefinitionError(f"{where}: 'task_type' is missing; it says what {agent} is to do")
-        _named(f"{where}.task_type", lambda: agent_method(self._agents[agent], agent, task_type))
+        if (agent, task_type) not in self._done_by:
+            _named(f"{where}.task_type", lambda: method_name(self._agents[agent], agent, task_type))
+            self._done_by.add((agent, task_type))
         for key in RESERVED_DATA:
             if key in data:
                 raise DefinitionError(f"{where}.task_data: the engine itself gives {key!r}; choose another name")
@@ -261,6 +273,16 @@ def _effects(work: Work) -> Effects:
             return Effects.NONE if work.type in {"log", "wait"} else Effects.EXTERNAL
 
 
+def _cache(form: CacheForm, effects: Effects, where: str) -> CachePolicy:
+    """Refuse what would leave an effect out: a result that is reused is one that was not worked for."""
+    if effects is not Effects.NONE:
+        raise DefinitionError(
+            f"{where}.cache: the task has effects ({effects}), and a result that is reused brings none about: "
+            "leave cache out, or say 'effects: none' if it changes nothing"
+        )
+    return CachePolicy(key=form.key, ttl_s=form.ttl)
+
+
 def _moments(task: TaskForm, stage: StageForm, where: str) -> tuple[datetime, ...]:
     start, end = task.starts_at or stage.starts_at, task.deadline or stage.ends_at
     if start is None or end is None:
@@ -280,23 +302,3 @@ def _check_window(task: TaskForm, stage: StageForm, where: str) -> None:
     start = task.starts_at or first
     if task.deadline is not None and start is not None and task.deadline <= start:
         raise DefinitionError(f"{where}.deadline: {task.deadline} is not after {start}, when the task may start")
-
-
-def _dated(
-    task: TaskDefinition, name: str, needs: tuple[str, ...], starts_at: datetime | None, deadline: datetime | None
-) -> TaskDefinition:
-    return TaskDefinition(
-        name=name,
-        stage=task.stage,
-        work=task.work,
-        priority=task.priority,
-        dependencies=needs,
-        timeout_s=task.timeout_s,
-        max_retries=task.max_retries,
-        retry_delays=task.retry_delays,
-        starts_at=starts_at,
-        deadline=deadline,
-        effects=task.effects,
-        when=task.when,
-        skip_conditions=task.skip_conditions,
-    )

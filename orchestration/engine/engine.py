@@ -1,10 +1,12 @@
 """WorkflowEngine: the public face of the engine."""
 
 import asyncio
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -12,41 +14,72 @@ from orchestration.domain.definition import Workflow
 from orchestration.domain.errors import DefinitionError
 from orchestration.domain.events import OrchestrationEvent
 from orchestration.domain.json_value import JsonValue, to_json_value
-from orchestration.domain.records import Record, RecordKind
+from orchestration.domain.records import Claim, Record, RecordKind
 from orchestration.domain.states import RunStatus
+from orchestration.engine.admission import Admission
+from orchestration.engine.caching_executor import CachingExecutor
+from orchestration.engine.checked_definitions import CheckedDefinitions
+from orchestration.engine.circuit_breaker import BreakerState
 from orchestration.engine.core import RunCore
-from orchestration.engine.definitions import Defaults, read_definition
+from orchestration.engine.definitions import Defaults
 from orchestration.engine.engine_settings import EngineSettings
 from orchestration.engine.event_bus import InProcessEventBus
 from orchestration.engine.in_process_executor import InProcessExecutor
-from orchestration.engine.inputs import Begin, Cancel
+from orchestration.engine.inputs import Begin, Cancel, Resume
 from orchestration.engine.null_run_store import NullRunStore
-from orchestration.engine.public_events import public_event
-from orchestration.engine.recovery import interrupt_unfinished
+from orchestration.engine.public_events import iso
+from orchestration.engine.recovery import Recovered, recovered
 from orchestration.engine.result import run_result
 from orchestration.engine.run_state import RunState, rebuild
 from orchestration.engine.runner import Runner
-from orchestration.engine.stored_definition import from_json, to_json
+from orchestration.engine.stored_definition import from_json
 from orchestration.engine.task_types import TASK_TYPES, TaskTypes
 from orchestration.ports.clock import Clock
-from orchestration.ports.event_bus import EventHandler
+from orchestration.ports.event_bus import EventHandler, EventObserver
 from orchestration.ports.executor import Executor
 from orchestration.ports.ids import Ids
+from orchestration.ports.randomness import Randomness
+from orchestration.ports.result_cache import ResultCache
 from orchestration.ports.run_store import RunStore
 from orchestration.system.clock import WallClock
 from orchestration.system.ids import SystemIds
+from orchestration.system.randomness import SeededRandomness
 
 KEPT_WITHOUT_STORE = 1000
 KEPT_WITH_STORE = 10
 """How many ended runs an engine remembers, the newest; others are asked of the store."""
 
 
+NOT_CREATED = "it was not made: the store was lost meanwhile, or whoever wanted it went away"
+
+
+@cache
+def code_version() -> str:
+    """The version of this code; it is read from the installed package once, which takes a while."""
+    return version("belltower")
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A run that `execute_workflow` will carry out; ``token``: that of its claim, when another process began it."""
+
+    core: RunCore
+    token: int | None = None
+
+    def first(self, at: datetime) -> Begin | Resume:
+        """What its core is told first."""
+        if self.token is None:
+            return Begin(at=at)
+        return Resume(at=at, token=self.token, code_version=code_version())
+
+
 class WorkflowEngine:
     """Creates and carries out runs.
 
     ``agents`` are looked up by name, see `ports.agent.Agent`. ``config`` is anything with the fields of
-    `OrchestrationConfig`, in either spelling. Without a ``run_store`` nothing outlives the process. It may be used as
-    it is, or as an async context manager that keeps its parts running between runs.
+    `OrchestrationConfig`, in either spelling. Without a ``run_store`` nothing outlives the process, and without a
+    ``result_cache`` no result is reused. It may be used as it is, or as an async context manager that keeps its parts
+    running between runs.
     """
 
     def __init__(
@@ -58,8 +91,10 @@ class WorkflowEngine:
         clock: Clock | None = None,
         executor: Executor | None = None,
         ids: Ids | None = None,
+        randomness: Randomness | None = None,
         task_types: TaskTypes = TASK_TYPES,
         services: Mapping[str, object] | None = None,
+        result_cache: ResultCache | None = None,
     ) -> None:
         self.agents = dict(agents)
         self.clock: Clock = clock or WallClock()
@@ -67,15 +102,28 @@ class WorkflowEngine:
         self.max_concurrent_tasks = self.settings.max_concurrent_tasks
         self.run_store: RunStore = run_store or NullRunStore()
         self._ids = ids or SystemIds()
+        self._randomness: Randomness = randomness or SeededRandomness(0)
         self._task_types = task_types
-        self._executor = executor or InProcessExecutor(
+        defaults = Defaults(
+            timeout_s=self.settings.default_task_timeout,
+            max_retries=self.settings.max_retries,
+            run_timeout_s=self.settings.workflow_timeout,
+        )
+        self._definitions = CheckedDefinitions(self.agents, task_types, defaults)
+        self._executor: Executor = executor or InProcessExecutor(
             self.agents, task_types, services=services or {}, environment=self.settings.environment
         )
+        if result_cache is not None:
+            self._executor = CachingExecutor(
+                self._executor, result_cache, self.clock, environment=self.settings.environment
+            )
         self._bus = InProcessEventBus(self.clock)
         self._runner = self._new_runner()
         self._users = 0
         self._running: asyncio.Task[None] | None = None
-        self._waiting: dict[str, RunCore] = {}
+        self._waiting: dict[str, _Waiting] = {}
+        self._claims: deque[Claim] = deque()
+        self._recovered: list[Recovered] = []
         self._ended: OrderedDict[str, RunState] = OrderedDict()
         self._ends: Counter[RunStatus] = Counter()
 
@@ -97,30 +145,21 @@ class WorkflowEngine:
         values = to_json_value({} if parameters is None else parameters, "parameters")
         if not isinstance(values, Mapping):
             raise DefinitionError(f"parameters is a {type(parameters).__name__}; give a mapping")
-        checked = read_definition(
-            definition,
-            agents=self.agents,
-            task_types=self._task_types,
-            defaults=Defaults(
-                timeout_s=self.settings.default_task_timeout,
-                max_retries=self.settings.max_retries,
-                run_timeout_s=self.settings.workflow_timeout,
-            ),
-            parameters=values,
-        )
+        checked = self._definitions.read(definition, values)
         run_id = self._ids.next_id()
         data: dict[str, JsonValue] = {
-            "name": checked.name,
-            "definition": to_json(checked),
+            "name": checked.definition.name,
+            "definition": checked.stored,
             "parameters": values,
-            "code_version": version("belltower"),
+            "code_version": code_version(),
         }
+        self._replace_broken()
         created = Record(run_id=run_id, sequence=1, kind=RecordKind.RUN_CREATED, at=self.clock.now(), data=data)
-        await self.run_store.append([created])
-        state = RunState(run_id=run_id, definition=checked, parameters=values)
+        void = created._replace(sequence=2, kind=RecordKind.RUN_CANCELLED, data={"reason": NOT_CREATED})
+        await self._runner.journal.keep([created], withdraw=[void])
+        state = RunState(run_id=run_id, definition=checked.definition, parameters=values)
         state.apply(created)
-        retry = self.settings.retry_strategy if self.settings.enable_retry else None
-        self._waiting[run_id] = RunCore(state, retry)
+        self._waiting[run_id] = _Waiting(self.core_for(state))
         return run_id
 
     async def execute_workflow(self, execution_id: str) -> dict[str, Any]:
@@ -135,7 +174,7 @@ class WorkflowEngine:
             return run_result(await self._ended_run(execution_id))
         async with self._started():
             if waiting is not None:
-                self._runner.add(waiting, Begin(at=self.clock.now()))
+                self._runner.add(waiting.core, waiting.first(self.clock.now()))
             ended = self._runner.ended(execution_id)
             if ended is None:
                 return run_result(await self._ended_run(execution_id))
@@ -157,12 +196,14 @@ class WorkflowEngine:
         event = Cancel(at=self.clock.now(), reason=reason)
         waiting = self._waiting.pop(execution_id, None)
         if waiting is not None:
-            decision = waiting.decide(event)
-            await self.run_store.append(decision.records)
-            self._remember(waiting.state)
-            for record in decision.records:
-                if (public := public_event(record, waiting.state)) is not None:
-                    self._bus.publish(*public)
+            async with self._started():
+                if waiting.token is None:
+                    ended = self._runner.add(waiting.core, event)
+                else:  # what it was doing when its process died has to be found out first
+                    ended = self._runner.add(waiting.core, waiting.first(event.at))
+                    self._runner.feed(execution_id, event)
+                await asyncio.shield(ended)
+                await self._bus.drain()
         elif self._runner.ended(execution_id) is not None:
             self._runner.feed(execution_id, event)
         else:
@@ -171,7 +212,7 @@ class WorkflowEngine:
     def get_execution_status(self, execution_id: str) -> dict[str, Any]:
         """Return the result so far of a run of this process. Raises `DefinitionError` for any other."""
         waiting = self._waiting.get(execution_id)
-        state = waiting.state if waiting else self._runner.state(execution_id) or self._ended.get(execution_id)
+        state = waiting.core.state if waiting else self._runner.state(execution_id) or self._ended.get(execution_id)
         if state is None:
             raise DefinitionError(f"no run {execution_id!r} is known to this process")
         return run_result(state)
@@ -182,7 +223,7 @@ class WorkflowEngine:
         Raises `DefinitionError` for an unknown id.
         """
         waiting = self._waiting.get(execution_id)
-        state = waiting.state if waiting else self._runner.state(execution_id)
+        state = waiting.core.state if waiting else self._runner.state(execution_id)
         return run_result(state or self._ended.get(execution_id) or await self._stored_run(execution_id))
 
     async def wind_down(self, grace: timedelta) -> bool:
@@ -208,6 +249,10 @@ class WorkflowEngine:
         """
         self._bus.subscribe(event, handler)
 
+    def observe(self, observer: EventObserver) -> None:
+        """Call ``observer(event, data)`` at once for every event from now on; see `InProcessEventBus.observe`."""
+        self._bus.observe(observer)
+
     async def emit_event(self, event: OrchestrationEvent, data: Mapping[str, Any]) -> None:
         """Give ``event`` to its handlers and return at once."""
         self.publish(event, data)
@@ -216,9 +261,46 @@ class WorkflowEngine:
         """`emit_event` for those who can't await; in the thread of the loop."""
         self._bus.publish(event, data)
 
-    async def interrupt_unfinished(self) -> tuple[str, ...]:
-        """Mark the runs that a dead process left unfinished; see `recovery`."""
-        return await interrupt_unfinished(self.run_store, self.clock)
+    async def recover(self) -> tuple[Recovered, ...]:
+        """Take over the runs that processes left unfinished which are gone, and return what becomes of each.
+
+        `execute_workflow` goes on with one of them; what can't be continued by this code is ended, with the reason.
+        Raises `StoreUnavailableError` when the store fails in the middle: call it again, and it goes on from there.
+        """
+        self._claims.extend(await self.run_store.take_over())
+        while self._claims:
+            one = await recovered(self._claims[0], self.run_store, self.agents, self._task_types, self.clock)
+            if one.state is not None:
+                self._waiting[one.run_id] = _Waiting(self.core_for(one.state), one.token)
+            self._recovered.append(one)
+            self._claims.popleft()
+        found, self._recovered = tuple(self._recovered), []
+        return found
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the store takes nothing, while it does not."""
+        return self._runner.journal.trouble
+
+    @property
+    def queued(self) -> int:
+        """How many tasks wait for a slot."""
+        return self._admission.waiting
+
+    @property
+    def breakers(self) -> Mapping[str, BreakerState]:
+        """Where the breaker of each agent is that has worked."""
+        return self._admission.breakers
+
+    def core_for(self, state: RunState) -> RunCore:
+        """Return what decides about the run ``state`` by this engine's settings."""
+        settings = self.settings
+        return RunCore(
+            state,
+            settings.retry_strategy if settings.enable_retry else None,
+            most_losses=settings.max_retries,
+            jitter=lambda name: self._randomness.stream(name).random(),
+        )
 
     # -- the parts while they run
 
@@ -232,10 +314,15 @@ class WorkflowEngine:
 
     async def _enter(self) -> None:
         self._users += 1
-        if self._running is not None and self._running.done():  # the store failed, and may be back
-            self._runner, self._running = self._new_runner(), None
+        self._replace_broken()
         if self._running is None:
             self._running = asyncio.get_running_loop().create_task(self._runner.run())
+
+    def _replace_broken(self) -> None:
+        if self._running is not None and self._running.done():  # the store failed for good, and may be mended
+            self._runner, self._running = self._new_runner(), None
+            if self._users:
+                self._running = asyncio.get_running_loop().create_task(self._runner.run())
 
     async def _leave(self) -> None:
         self._users -= 1
@@ -249,14 +336,21 @@ class WorkflowEngine:
             await self._bus.close()
 
     def _new_runner(self) -> Runner:
+        self._admission = Admission(self.settings.limits, self.agents)
         return Runner(
             clock=self.clock,
             store=self.run_store,
             bus=self._bus,
             executor=self._executor,
-            slots=self.max_concurrent_tasks,
+            admission=self._admission,
+            on_trouble=self._say_trouble,
             on_end=self._remember,
         )
+
+    def _say_trouble(self, trouble: str | None) -> None:
+        message = "the store takes records again" if trouble is None else f"nothing is started, {trouble}"
+        alert = {"source": "journal", "message": message, "at": iso(self.clock.now())}
+        self._bus.publish(OrchestrationEvent.SYSTEM_ALERT, alert)
 
     def _remember(self, state: RunState) -> None:
         self._ends[state.status] += 1

@@ -14,6 +14,7 @@ from orchestration.domain.definition import Workflow
 from orchestration.domain.errors import DefinitionError
 from orchestration.domain.json_value import to_json_value
 from orchestration.domain.states import Effects, OnFailure, TaskPriority
+from orchestration.engine.references import malformed
 from orchestration.engine.task_types import TaskTypes
 from orchestration.schema import validate
 
@@ -60,14 +61,30 @@ class SkipCondition(_Form):
     value: Any
 
 
+def _checked_key(key: str) -> str:
+    if not key.strip():
+        raise ValueError("it is empty; write what the result hangs on, such as 'prices ${day}'")
+    if (wrong := malformed(key)) is not None:
+        raise ValueError(f"{wrong!r} is no reference; write ${{name}}, ${{name.key[0]}} or ${{env:NAME}}")
+    return key
+
+
+class CacheForm(_Form):
+    """For how long, in seconds, a result may be given again to whoever asks by the same ``key``."""
+
+    key: Annotated[str, AfterValidator(_checked_key)]
+    ttl: Annotated[float, Field(gt=0, le=LONGEST_S)]
+
+
 class Behaviour(_Form):
     """What any task may say about how it is carried out."""
 
     when: str | None = None
-    skip_conditions: list[SkipCondition] = []
+    skip_conditions: tuple[SkipCondition, ...] = ()
     timeout: Timeout | None = None
     max_retries: Retries | None = None
     retry_delays: list[Delay] | None = None
+    cache: CacheForm | None = None
 
 
 class TaskForm(Behaviour):
@@ -76,11 +93,11 @@ class TaskForm(Behaviour):
     name: str | None = None
     agent: str | None = None
     task_type: str | None = None
-    task_data: JsonDict = {}
+    task_data: JsonDict = Field(default_factory=dict)
     handler: str | None = None
-    params: JsonDict = {}
+    params: JsonDict = Field(default_factory=dict)
     type: str | None = None
-    config: JsonDict = {}
+    config: JsonDict = Field(default_factory=dict)
     priority: Priority = TaskPriority.MEDIUM
     dependencies: list[str] | None = None
     starts_at: Moment | None = None
@@ -104,7 +121,7 @@ class AnnouncementForm(_Form):
 
     at: Moment
     kind: str
-    details: JsonDict = {}
+    details: JsonDict = Field(default_factory=dict)
 
 
 class _WorkflowForm(_Form):
@@ -112,7 +129,7 @@ class _WorkflowForm(_Form):
     description: str = ""
     timeout: Timeout | None = None
     env: list[str] = []
-    labels: JsonDict = {}
+    labels: JsonDict = Field(default_factory=dict)
     announcements: list[AnnouncementForm] = []
 
 

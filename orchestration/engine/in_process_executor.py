@@ -9,6 +9,7 @@ from typing import Any, cast
 from orchestration.domain.definition import AgentWork, HandlerWork, TypedWork
 from orchestration.domain.errors import DefinitionError, nearest
 from orchestration.domain.json_value import JsonObject, JsonValue, copy_json
+from orchestration.domain.reconciliation import Reconciled
 from orchestration.engine.public_events import iso
 from orchestration.engine.references import expand
 from orchestration.engine.task_types import TaskTypes
@@ -35,16 +36,16 @@ class InProcessExecutor:
         self._task_types = task_types
         self._services = services
         self._environment = environment
+        self._methods: dict[tuple[str, str], str] = {}
 
     async def execute(self, attempt: Attempt) -> JsonValue:
         """Do the work in the caller's task."""
         work = attempt.task.work
         match work:
             case AgentWork():
-                return await agent_method(self._agents[work.agent], work.agent, work.task_type)(
-                    # copies, since agents may do with them what they like
-                    copy_json({**work.data, "inputs": attempt.inputs, "execution": _about(attempt)})
-                )
+                # copies, since agents may do with them what they like
+                data = copy_json({**work.data, "inputs": attempt.inputs, "execution": _about(attempt)})
+                return await self._method(work)(data)
             case HandlerWork():
                 return await self._call(work, attempt)
             case TypedWork():
@@ -52,6 +53,27 @@ class InProcessExecutor:
                 config = cast("JsonObject", expand(work.config, attempt.context, listed))
                 task = self._task_types.make(work.type, attempt.task.name, config)
                 return cast("JsonValue", await task.execute(attempt.context))
+
+    async def reconcile(self, attempt: Attempt) -> Reconciled:
+        """Ask the agent, by its ``reconcile_<task_type>`` or ``reconcile``; where there is none, nobody knows."""
+        work = attempt.task.work
+        if not isinstance(work, AgentWork):
+            return Reconciled.unknown(f"a {'handler' if isinstance(work, HandlerWork) else 'task type'} can't be asked")
+        agent = self._agents[work.agent]
+        for name in (f"reconcile_{work.task_type}", "reconcile"):
+            method = getattr(agent, name, None)
+            if inspect.iscoroutinefunction(method):
+                data = copy_json({**work.data, "inputs": attempt.inputs, "execution": _about(attempt)})
+                return Reconciled.of(await method(data), f"what {work.agent} answers to {name}")
+        return Reconciled.unknown(f"agent {work.agent!r} has no coroutine function reconcile that could be asked")
+
+    def _method(self, work: AgentWork) -> AgentMethod:
+        """The coroutine function that does ``work``; its name is kept, since the search costs more than the rest."""
+        agent, asked = self._agents[work.agent], (work.agent, work.task_type)
+        name = self._methods.get(asked)
+        if name is None or not hasattr(agent, name):
+            name = self._methods[asked] = method_name(agent, *asked)
+        return cast("AgentMethod", getattr(agent, name))
 
     async def _call(self, work: HandlerWork, attempt: Attempt) -> JsonValue:
         handler = import_handler(work.handler)
@@ -66,8 +88,8 @@ class InProcessExecutor:
         return cast("JsonValue", await result if inspect.isawaitable(result) else result)
 
 
-def agent_method(agent: object, agent_name: str, task_type: str) -> AgentMethod:
-    """Return the coroutine function of ``agent`` that does ``task_type``.
+def method_name(agent: object, agent_name: str, task_type: str) -> str:
+    """Return the name of the coroutine function of ``agent`` that does ``task_type``.
 
     Raises `DefinitionError` when it declares that it does not, or has neither ``execute_<task_type>`` nor ``analyze``.
     """
@@ -75,9 +97,8 @@ def agent_method(agent: object, agent_name: str, task_type: str) -> AgentMethod:
     if isinstance(declared, frozenset) and task_type not in declared:
         raise DefinitionError(f"agent {agent_name!r} does no {task_type!r}{nearest(task_type, declared)}")
     for name in (f"execute_{task_type}", "analyze"):
-        method = getattr(agent, name, None)
-        if inspect.iscoroutinefunction(method):
-            return method
+        if inspect.iscoroutinefunction(getattr(agent, name, None)):
+            return name
     raise DefinitionError(f"agent {agent_name!r} has no coroutine function execute_{task_type} and no analyze")
 
 
@@ -104,5 +125,6 @@ def _about(attempt: Attempt) -> dict[str, JsonValue]:
         "stage": attempt.task.stage,
         "task": attempt.task.name,
         "attempt": attempt.number,
+        "fencing_token": attempt.token,
         "deadline": None if attempt.deadline is None else iso(attempt.deadline),
     }

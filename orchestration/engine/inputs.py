@@ -1,9 +1,10 @@
 """What the core is told, one at a time; ``at`` (aware, UTC) is when it happened."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from orchestration.domain.json_value import JsonValue
+from orchestration.domain.reconciliation import Reconciled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,10 +15,27 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Resume:
+    """The run goes on, in another process than the one that carried it out before; ``token`` is its new claim's."""
+
+    at: datetime
+    token: int
+    code_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimeCame:
     """It is ``at``: do what is due."""
 
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockSet:
+    """The wall clock was set, ``by`` so much; or the machine slept for so long."""
+
+    at: datetime
+    by: timedelta
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +58,13 @@ class Granted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptSucceeded:
-    """The attempt returned ``result``."""
+    """The attempt returned ``result``; ``cached``: one that was worked for before."""
 
     at: datetime
     task: str
     attempt: int
     result: JsonValue
+    cached: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +88,16 @@ class AttemptStopped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptReconciled:
+    """Somebody found out what became of an attempt that was lost with its process."""
+
+    at: datetime
+    task: str
+    attempt: int
+    answer: Reconciled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel:
     """Somebody wants the run to end, and says why."""
 
@@ -76,4 +105,16 @@ class Cancel:
     reason: str
 
 
-Input = Begin | TimeCame | ConditionDecided | Granted | AttemptSucceeded | AttemptFailed | AttemptStopped | Cancel
+Input = (
+    Begin
+    | Resume
+    | TimeCame
+    | ClockSet
+    | ConditionDecided
+    | Granted
+    | AttemptSucceeded
+    | AttemptFailed
+    | AttemptStopped
+    | AttemptReconciled
+    | Cancel
+)

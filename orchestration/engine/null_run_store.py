@@ -1,8 +1,9 @@
 """The store of an engine that was given none: it keeps nothing."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from orchestration.domain.records import Record, RunSummary
+from orchestration.domain.records import Claim, Record, RunSummary
 
 
 class NullRunStore:
@@ -10,6 +11,10 @@ class NullRunStore:
 
     async def append(self, records: Sequence[Record]) -> None:
         """Forget ``records``."""
+
+    async def take_over(self) -> Sequence[Claim]:
+        """None."""
+        return ()
 
     async def records(self, run_id: str) -> Sequence[Record]:
         """None."""
@@ -22,3 +27,7 @@ class NullRunStore:
     async def runs(self, *, limit: int = 100) -> Sequence[RunSummary]:
         """None."""
         return ()
+
+    async def prune(self, before: datetime) -> int:
+        """None."""
+        return 0

@@ -36,13 +36,13 @@ def public_event(record: Record, state: RunState) -> tuple[OrchestrationEvent, M
     event = _NAMES.get(record.kind)
     if event is None:
         return None
-    about = {"execution_id": record.run_id, "workflow": state.definition.name, "at": iso(record.at)}
+    if record.task is not None and record.kind is not RecordKind.SYSTEM_ALERT:
+        return event, _of_task(record, state)
     if record.kind is RecordKind.SYSTEM_ALERT:
-        return event, {"at": about["at"], **record.data}
+        return event, {"at": iso(record.at), **record.data}
+    about = {"execution_id": record.run_id, "workflow": state.definition.name, "at": iso(record.at)}
     if record.kind is RecordKind.MARKET_EVENT:
         return event, {**about, "kind": record.data.get("kind"), "details": record.data.get("details", {})}
-    if record.task is not None:
-        return event, about | _of_task(record, state)
     if record.stage is not None:
         started = record.kind is RecordKind.STAGE_STARTED
         status = "running" if started else record.data["status"]
@@ -57,27 +57,28 @@ def public_event(record: Record, state: RunState) -> tuple[OrchestrationEvent, M
 
 
 def _of_task(record: Record, state: RunState) -> dict[str, Any]:
-    task = state.tasks[str(record.task)]
-    data = record.data
-    about: dict[str, Any] = {
+    kind, at, data, task = record.kind, record.at, record.data, state.tasks[str(record.task)]
+    about = {
+        "execution_id": record.run_id,
+        "workflow": state.definition.name,
+        "at": iso(at),
         "stage": record.stage,
         "task": record.task,
-        "agent": task.definition.agent,
-        "task_type": task.definition.type,
+        "agent": task.agent,
+        "task_type": task.type,
         "attempt": data.get("attempt", 0),
         "error": data.get("error"),
     }
-    if record.kind is RecordKind.AGENT_ERROR:
+    if kind is RecordKind.AGENT_ERROR:
         return about
-    ended = record.kind not in {RecordKind.TASK_STARTED, RecordKind.TASK_RETRYING}
-    return about | {
-        "status": str(data["status"]) if record.kind is RecordKind.TASK_FAILED else _STATUS[record.kind],
-        "result": data.get("result"),
-        "reason": data.get("reason"),
-        "delay_s": data.get("delay_s"),
-        "duration_s": seconds(task.started_at, record.at) if ended else None,
-        "queue_wait_s": seconds(task.queued_at, record.at) if record.kind is RecordKind.TASK_STARTED else None,
-    }
+    started = kind is RecordKind.TASK_STARTED
+    about["status"] = str(data["status"]) if kind is RecordKind.TASK_FAILED else _STATUS[kind]
+    about["result"] = data.get("result")
+    about["reason"] = data.get("reason")
+    about["delay_s"] = data.get("delay_s")
+    about["duration_s"] = None if started or kind is RecordKind.TASK_RETRYING else seconds(task.started_at, at)
+    about["queue_wait_s"] = seconds(task.queued_at, at) if started else None
+    return about
 
 
 _STATUS = {

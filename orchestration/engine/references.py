@@ -29,6 +29,15 @@ def expand(value: JsonValue, scope: Scope, environment: Mapping[str, str]) -> Js
     return value
 
 
+def malformed(text: str) -> str | None:
+    """Return the first ``${`` of ``text`` that begins no reference, with what follows it; ``None``: all of them do.
+
+    `expand` leaves such a one as it stands.
+    """
+    rest = _REFERENCE.sub("", text)
+    return rest[rest.index("${") :][:40] if "${" in rest else None
+
+
 def _expand_text(text: str, scope: Scope, environment: Mapping[str, str]) -> JsonValue:
     whole = _REFERENCE.fullmatch(text)
     if whole:

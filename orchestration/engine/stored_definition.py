@@ -9,6 +9,7 @@ import orjson
 from orchestration.domain.definition import (
     AgentWork,
     Announcement,
+    CachePolicy,
     HandlerWork,
     StageDefinition,
     TaskDefinition,
@@ -26,8 +27,12 @@ _WORKS = {"agent": AgentWork, "handler": HandlerWork, "type": TypedWork}
 
 
 def to_json(definition: WorkflowDefinition) -> JsonObject:
-    """Return ``definition`` as JSON values."""
-    stored: JsonObject = orjson.loads(orjson.dumps(definition, option=orjson.OPT_UTC_Z))
+    """Return ``definition`` as JSON values; a task without a cache has no such field, as before there were any."""
+    stored: dict[str, Any] = orjson.loads(orjson.dumps(definition, option=orjson.OPT_UTC_Z))
+    for stage in stored["stages"]:
+        for task in stage["tasks"]:
+            if task["cache"] is None:
+                del task["cache"]
     return {"version": VERSION, **stored}
 
 
@@ -64,7 +69,7 @@ def _stage(stored: Mapping[str, Any]) -> StageDefinition:
 def _task(stored: Mapping[str, Any]) -> TaskDefinition:
     work = stored["work"]
     kind = next(kind for kind in _WORKS if kind in work)
-    delays = stored["retry_delays"]
+    delays, cache = stored["retry_delays"], stored.get("cache")
     return TaskDefinition(
         **{
             **stored,
@@ -76,6 +81,7 @@ def _task(stored: Mapping[str, Any]) -> TaskDefinition:
             "deadline": _optional_moment(stored["deadline"]),
             "effects": Effects(stored["effects"]),
             "skip_conditions": tuple(stored["skip_conditions"]),
+            "cache": None if cache is None else CachePolicy(**cache),
         }
     )
 

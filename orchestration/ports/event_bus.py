@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from orchestration.domain.events import OrchestrationEvent
 
 EventHandler = Callable[[OrchestrationEvent, Mapping[str, Any]], Awaitable[None] | None]
+EventObserver = Callable[[OrchestrationEvent, Mapping[str, Any]], None]
 
 
 class EventBus(Protocol):

@@ -22,5 +22,8 @@ class HaltStore(Protocol):
         Raises `DefinitionError` for an empty reason.
         """
 
+    async def note(self, row: AuditRow) -> None:
+        """Add an audit row of something that is no halt."""
+
     async def audit(self, *, limit: int = 100) -> Sequence[AuditRow]:
         """The newest ``limit`` rows, newest first."""

@@ -4,6 +4,10 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+THRESHOLDS = (10_000, 20, 50)
+"""After how many new objects the young are looked at, and after how many such looks the older, and all. A look at all
+of a large run holds the loop up for tens of milliseconds, and by Python's own values there are many."""
+
 
 @contextmanager
 def held_collector() -> Iterator[Callable[[], None]]:
@@ -21,4 +25,5 @@ def held_collector() -> Iterator[Callable[[], None]]:
 
 def _go_on() -> None:
     gc.freeze()
+    gc.set_threshold(*THRESHOLDS)
     gc.enable()

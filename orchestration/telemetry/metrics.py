@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import wraps
@@ -94,6 +95,7 @@ class Metrics:
         self._stages = _Bounded(PHASES)
         self._sources = _Bounded(_ALERT_SOURCES)
         self._components = _Bounded()
+        self._series: dict[tuple[object, object], _TaskSeries] = {}
         self._next_bell: datetime | None = None
         self._calendar_end: date | None = None
         self._counted_orders: frozenset[str] = frozenset()
@@ -210,7 +212,7 @@ class Metrics:
 
     # -- what events tell
 
-    async def __call__(self, event: OrchestrationEvent, data: Mapping[str, Any]) -> None:
+    def __call__(self, event: OrchestrationEvent, data: Mapping[str, Any]) -> None:
         """Count ``event``."""
         if not self.enabled:
             return
@@ -219,16 +221,16 @@ class Metrics:
             _observe(self._run_durations, data.get("duration_s"))
         elif event in _TASK_ENDINGS:
             timed_out = data.get("status") == TaskStatus.TIMEOUT
-            agent, task_type = self._task(data)
-            self._tasks.labels(agent, task_type, TaskStatus.TIMEOUT if timed_out else _TASK_ENDINGS[event]).inc()
-            _observe(self._task_durations.labels(agent, task_type), data.get("duration_s"))
+            series = self._task(data)
+            series.ended[TaskStatus.TIMEOUT if timed_out else _TASK_ENDINGS[event]].inc()
+            _observe(series.durations, data.get("duration_s"))
         elif event is OrchestrationEvent.TASK_STARTED:
             self._task(data)
             _observe(self._queue_waits, data.get("queue_wait_s"))
         elif event is OrchestrationEvent.TASK_RETRYING:
-            self._retries.labels(*self._task(data)).inc()
+            self._task(data).retries.inc()
         elif event is OrchestrationEvent.AGENT_ERROR:
-            self._agent_errors.labels(self._task(data)[0]).inc()
+            self._task(data).errors.inc()
         elif event is OrchestrationEvent.STAGE_COMPLETED:
             status = str(data.get("status"))
             outcome = status if status in _STAGE_OUTCOMES else OTHER
@@ -239,13 +241,24 @@ class Metrics:
             if source == EVENT_BUS:
                 self._handler_failures.inc()
 
-    def _task(self, data: Mapping[str, Any]) -> tuple[str, str]:
-        """The labels of a task; a new pair starts all its counters at zero, so that the first step up is seen."""
-        agent, task_type = self._agents(data.get("agent")), self._task_types(data.get("task_type"))
-        _zero(self._tasks, ((agent, task_type, outcome) for outcome in _TASK_OUTCOMES))
-        self._retries.labels(agent, task_type)
-        self._agent_errors.labels(agent)
-        return agent, task_type
+    def _task(self, data: Mapping[str, Any]) -> "_TaskSeries":
+        """The series of a kind of task; a new one starts all its counters at zero, so that the first step up is seen.
+
+        They are looked up once: the library's own look-up costs more than the counting.
+        """
+        said = data.get("agent"), data.get("task_type")
+        series = self._series.get(said)
+        if series is None:
+            labels = self._agents(said[0]), self._task_types(said[1])
+            series = _TaskSeries(
+                ended={outcome: self._tasks.labels(*labels, outcome) for outcome in _TASK_OUTCOMES},
+                durations=self._task_durations.labels(*labels),
+                retries=self._retries.labels(*labels),
+                errors=self._agent_errors.labels(labels[0]),
+            )
+            if len(self._series) < MOST_VALUES * MOST_VALUES:
+                self._series[said] = series
+        return series
 
     # -- what the parts tell
 
@@ -340,6 +353,16 @@ class Metrics:
 
     def _left(self, until: datetime) -> float:
         return max(0.0, (until - self._clock.now()).total_seconds())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TaskSeries:
+    """What is counted of one agent's tasks of one type."""
+
+    ended: Mapping[TaskStatus, Counter]
+    durations: Histogram
+    retries: Counter
+    errors: Counter
 
 
 class _Bounded:

@@ -21,7 +21,7 @@ class Statistics:
         self._failed = 0
         self._seconds = 0.0
 
-    async def __call__(self, event: OrchestrationEvent, data: Mapping[str, Any]) -> None:
+    def __call__(self, event: OrchestrationEvent, data: Mapping[str, Any]) -> None:
         """Count one event."""
         if event in _RUN_ENDS:
             self._runs += 1

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+from orchestration.domain.errors import ClaimLostError
 from orchestration.domain.health import Health
 from orchestration.domain.retry import RetryStrategy
 from orchestration.ports.clock import Clock
@@ -20,14 +21,19 @@ _log = logging.getLogger(__name__)
 async def keep_up(
     name: str, work: Callable[[], Awaitable[None]], *, clock: Clock, board: HealthBoard, report: Report
 ) -> None:
-    """Run ``work`` for ever; when it dies, say so and start it again, each time a little later."""
+    """Run ``work`` for ever; when it dies, say so and start it again, each time a little later.
+
+    Raises `ClaimLostError`: another process has the runs of this one, and to go on would be to work beside it.
+    """
     deaths = 0
     while True:
         board.set(name, Health.OK)
         began = clock.monotonic()
         try:
             await work()
-        except Exception as error:  # noqa: BLE001 (whatever kills a part, the others go on)
+        except Exception as error:  # whatever else kills a part, the others go on
+            if isinstance(first_error(error), ClaimLostError):
+                raise
             deaths = 0 if clock.monotonic() - began > RESTARTS.max_delay else deaths
             delay = RESTARTS.get_retry_delay(deaths)
             deaths += 1

@@ -1,4 +1,4 @@
-"""How long simulated days take, and whether memory stays flat: ``python -m tests.benchmarks.days``.
+"""How long simulated days take, and whether memory stays flat.
 
 Each figure is the median of several processes, with the smallest and the largest. A day counts from its first stage to
 its summary; process start (interpreter, imports, calendar, prices) is reported beside it.
@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 QUICK = os.environ.get("QUICK") == "1"
 RUNS = 2 if QUICK else 5
@@ -76,8 +75,8 @@ def row(values: list[float], unit: str, budget: float | None = None) -> dict[str
     return figure
 
 
-def main() -> None:
-    """Measure, print a table and write ``build/bench.json``."""
+def measure() -> tuple[dict[str, dict[str, object]], bool]:
+    """Return the figures, and whether every process gave the same event log."""
     days = [probe(*DAY) for _ in range(RUNS)]
     months = [probe(*MONTH) for _ in range(1 if QUICK else 3)]
     memory = [[float(mb) for mb in month["rss_mb"]] for month in months]  # type: ignore[attr-defined]  # it is a list
@@ -89,17 +88,4 @@ def main() -> None:
         "month_memory_first_day": row([mb[1] for mb in memory], "MB"),
         "month_memory_last_day": row([mb[-1] for mb in memory], "MB"),
     }
-    for name, figure in figures.items():
-        limit = f"  limit {figure['limit']} s, {figure['ratio']} x as fast" if "limit" in figure else ""
-        spread = f"{figure['min']} to {figure['max']}, {figure['runs']} runs"
-        print(f"{name:24} {figure['value']:>9} {figure['unit']:3} ({spread}){limit}")  # noqa: T201 (the table)
-    same = len({str(d["hashes"]) for d in days}) == 1
-    print(f"same event log in every process: {'yes' if same else 'NO'}")  # noqa: T201 (the table)
-    build = Path(__file__).parents[2] / "build"
-    build.mkdir(exist_ok=True)
-    (build / "bench.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
-    sys.exit(0 if same else 1)
-
-
-if __name__ == "__main__":
-    main()
+    return figures, len({str(d["hashes"]) for d in days}) == 1

@@ -14,7 +14,7 @@ from orchestration.adapters.sql.migration import upgrade
 from orchestration.domain.errors import DefinitionError, StoreUnavailableError
 from orchestration.domain.halts import AuditRow, Halt, HaltLevel
 from orchestration.ports.halt_store import HaltStore
-from tests.contract.conftest import STORES
+from tests.contract.conftest import STORES, open_database
 
 NOON = datetime(2012, 12, 12, 17, 0, 0, 1, tzinfo=UTC)
 
@@ -33,8 +33,7 @@ async def halt_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIte
     if request.param == "memory":
         yield MemoryHaltStore()
         return
-    async with Database(f"sqlite:///{tmp_path}/belltower.db", inline=request.param == "sqlite-inline") as database:
-        await upgrade(database)
+    async with open_database(request, tmp_path) as database:
         yield SqlHaltStore(database)
 
 
@@ -148,3 +147,11 @@ def test_a_misspelt_level_is_named_with_the_nearest_one() -> None:
 def test_a_halt_without_a_reason_is_refused() -> None:
     with pytest.raises(DefinitionError, match="a halt needs a reason"):
         halt(reason=" ")
+
+
+async def test_the_audit_takes_notes_of_what_is_no_halt(halt_store: HaltStore) -> None:
+    await halt_store.halt(halt())
+    row = AuditRow(at=NOON, by="daemon", action="prune", level=None, reason="3 runs were deleted")
+    await halt_store.note(row)
+    assert (await halt_store.audit())[0] == row
+    assert await halt_store.current() == halt()

@@ -15,7 +15,7 @@ from orchestration.adapters.sql.migration import upgrade
 from orchestration.adapters.sql.token_store import SqlTokenStore
 from orchestration.domain.errors import DefinitionError
 from orchestration.ports.token_store import TokenStore
-from tests.contract.conftest import STORES
+from tests.contract.conftest import STORES, open_database
 
 NOON = datetime(2012, 12, 12, 17, tzinfo=UTC)
 ONE, OTHER, THIRD = (sha256(token).hexdigest() for token in (b"one", b"other", b"third"))
@@ -27,8 +27,7 @@ async def token_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIt
     if request.param == "memory":
         yield MemoryTokenStore()
         return
-    async with Database(f"sqlite:///{tmp_path}/belltower.db", inline=request.param == "sqlite-inline") as database:
-        await upgrade(database)
+    async with open_database(request, tmp_path) as database:
         yield SqlTokenStore(database)
 
 

@@ -8,12 +8,13 @@ import sys
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 import httpx
 import pytest
 
-from orchestration import cli, wiring
+from orchestration import cli, stores
 from orchestration import controller as controller_module
 from orchestration.adapters.sql.database import Database
 from orchestration.adapters.sql.halt_store import SqlHaltStore
@@ -29,6 +30,7 @@ from orchestration.domain.halts import HaltLevel
 from orchestration.domain.health import Health
 from orchestration.domain.records import RecordKind
 from orchestration.domain.retry import RetryStrategy
+from orchestration.domain.states import RunStatus
 from orchestration.telemetry import upkeep
 from tests.integration.live_desk import PATIENCE_S, assert_nothing_half_started, completed, desk, until
 from workflows.day_loop import DayLoop
@@ -147,12 +149,12 @@ async def test_a_halt_is_kept_over_a_restart_and_lifted_by_resume_with_audit_row
 
 
 async def test_a_halt_that_was_written_while_no_desk_ran_holds_from_the_start(tmp_path: Path) -> None:
-    await wiring.halt_in_store(TradingConfig(home=tmp_path), HaltLevel.NO_NEW_ORDERS, "overnight news", by="ann")
+    await stores.halt_in_store(TradingConfig(home=tmp_path), HaltLevel.NO_NEW_ORDERS, "overnight news", by="ann")
     async with desk(tmp_path) as control:
         assert control.get_system_status()["halt"]["level"] == "no_new_orders"
         with pytest.raises(DefinitionError, match="a daemon"):
-            await wiring.resume_in_store(TradingConfig(home=tmp_path), "not while one runs", by="ann")
-    await wiring.resume_in_store(TradingConfig(home=tmp_path), "read it", by="bob")
+            await stores.resume_in_store(TradingConfig(home=tmp_path), "not while one runs", by="ann")
+    await stores.resume_in_store(TradingConfig(home=tmp_path), "read it", by="bob")
     async with desk(tmp_path) as control:
         assert control.get_system_status()["halt"] is None
 
@@ -407,6 +409,49 @@ async def test_a_day_that_was_stopped_goes_on_at_the_next_start_and_nothing_runs
     own = [name for stage, name in done if stage != EARLIER]
     assert len(own) >= 3
     assert len(own) == len(set(own))
+
+
+async def test_what_a_dead_process_left_goes_on_at_the_next_start_days_and_other_runs_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controller_module, "GRACE", timedelta(milliseconds=50))
+    first, second = tmp_path / "first", tmp_path / "second"
+    second.mkdir()
+    control = desk(first, PRE_MARKET)
+    async with control:
+        engine = control.workflow_engine
+        assert engine is not None
+        begun = asyncio.Event()
+
+        async def endless(data: Any) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(control.agents["economist"], "execute_macro_assessment", endless)
+        await until(partial(completed, control, 1))
+        begun.clear()
+        other = {"agent": "economist", "task_type": "macro_assessment", "name": "other", "dependencies": []}
+        run_id = await engine.create_workflow(staged(other))
+        run = asyncio.create_task(engine.execute_workflow(run_id))
+        await begun.wait()
+        for part in ("belltower.db", "belltower.db-wal"):  # all that is left when a process dies
+            copyfile(first / part, second / part)
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
+
+    async with desk(second, PRE_MARKET + timedelta(minutes=1)) as control:
+        await until(lambda: control.get_system_status()["statistics"]["workflows_executed"] == 1)
+        await until(partial(completed, control, 3))
+    async with Database(f"sqlite:///{second / 'belltower.db'}") as database:
+        store = SqlRunStore(database)
+        runs = {one.name: one for one in await store.runs()}
+        assert set(runs) == {"a run", "XNYS 2012-12-12"}
+        assert (runs["a run"].run_id, runs["a run"].status) == (run_id, RunStatus.COMPLETED)
+        for one in runs.values():
+            records = await store.records(one.run_id)
+            assert [r.data["token"] for r in records if r.kind is RecordKind.RUN_RESUMED] == [2]
+            ended = [r.task for r in records if r.kind is RecordKind.TASK_COMPLETED]
+            assert len(ended) == len(set(ended))
 
 
 async def test_the_stop_waits_no_longer_than_its_grace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

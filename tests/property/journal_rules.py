@@ -29,6 +29,10 @@ class JournalRules:
         self.attempts: dict[str, int] = {}
         self.endings: dict[str, Record] = {}
         self.retry_due: dict[str, datetime] = {}
+        self.token = 1
+        self.lost: dict[str, set[int]] = {}
+        self.losses: dict[str, int] = {}
+        self.cancelling = False
         self.stages_started: set[str] = set()
         self.stages_ended: set[str] = set()
         self._tasks = {task.name: task for task in definition.tasks}
@@ -48,7 +52,16 @@ class JournalRules:
         elif record.kind is RecordKind.RUN_STARTED:
             assert not self.begun, "it starts twice"
             self.begun = True
+        elif record.kind is RecordKind.RUN_RESUMED:
+            token = record.data["token"]
+            assert isinstance(token, int)
+            assert token > self.token, "a claim that is older than another"
+            self.token = token
+        elif record.kind is RecordKind.RUN_CANCELLING:
+            assert not self.cancelling, "it is cancelled twice"
+            self.cancelling = True
         elif record.kind in RUN_ENDINGS:
+            assert not self.cancelling or record.kind is RecordKind.RUN_CANCELLED, "its cancelling was forgotten"
             assert set(self.endings) == set(self._tasks), "the run ends before its tasks"
             assert self.stages_ended == set(self._stages), "the run ends before its stages"
             self.ended_as = record.kind
@@ -59,6 +72,16 @@ class JournalRules:
             self._starts(task, record)
         elif record.kind is RecordKind.TASK_QUEUED:
             assert record.at >= self.retry_due.get(task.name, record.at), "a retry comes too early"
+            if task.name in self.running:
+                attempt = self.attempts[task.name]
+                assert attempt in self.lost.get(task.name, set()), "it waits for its turn while it runs"
+                self.running.remove(task.name)
+        elif record.kind is RecordKind.TASK_INTERRUPTED:
+            assert task.name in self.running, "what was not under way can't be lost"
+            assert record.data["attempt"] == self.attempts[task.name]
+            self.lost.setdefault(task.name, set()).add(self.attempts[task.name])
+            self.losses[task.name] = self.losses.get(task.name, 0) + 1
+            assert self.losses[task.name] <= self.token - 1, "more losses than processes"
         elif record.kind is RecordKind.TASK_RETRYING:
             self._retries(task, record)
         elif record.kind in _TASK_ENDINGS:
@@ -76,14 +99,16 @@ class JournalRules:
         assert deadline is None or record.at < deadline, "it starts after its deadline"
         self.attempts[task.name] = self.attempts.get(task.name, 0) + 1
         assert record.data["attempt"] == self.attempts[task.name]
-        assert self.attempts[task.name] <= task.max_retries + 1, "too many attempts"
+        lost = len(self.lost.get(task.name, ()))
+        assert self.attempts[task.name] - lost <= task.max_retries + 1, "too many attempts"
+        assert not self.cancelling, "it starts though it was cancelled"
         self.running.add(task.name)
 
     def _retries(self, task: TaskDefinition, record: Record) -> None:
         assert self.retries, "retries are off"
         assert task.name in self.running
         self.running.remove(task.name)
-        failed = self.attempts[task.name]
+        failed = self.attempts[task.name] - len(self.lost.get(task.name, ()))
         delays = task.retry_delays or [2.0**n for n in range(failed)]  # 003: base 1, doubled each time
         delay = delays[min(failed, len(delays)) - 1]
         assert record.data["delay_s"] == delay

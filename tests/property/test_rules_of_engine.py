@@ -1,8 +1,7 @@
-"""The rules of the engine's small parts: the queue, references, expressions."""
+"""The rules of the engine's small parts: references, expressions."""
 
 import operator
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import example, given
@@ -10,45 +9,8 @@ from hypothesis import strategies as st
 
 from orchestration.domain.errors import DefinitionError, FinalError
 from orchestration.domain.json_value import JsonValue
-from orchestration.domain.states import TaskPriority
 from orchestration.engine.expressions import parse
-from orchestration.engine.ready_queue import Rank, ReadyQueue
 from orchestration.engine.references import expand
-
-START = datetime(2012, 12, 12, 14, 30, tzinfo=UTC)
-_deadlines = st.none() | st.integers(0, 5).map(lambda minutes: START + timedelta(minutes=minutes))
-_ranks = st.builds(Rank, priority=st.sampled_from(TaskPriority), deadline=_deadlines, path=st.integers(1, 4))
-
-
-@given(st.lists(_ranks, max_size=20))
-def test_what_is_more_important_goes_first_then_what_is_due_then_the_longer_way_then_the_older(
-    ranks: list[Rank],
-) -> None:
-    queue = ReadyQueue()
-    for age, rank in enumerate(ranks):
-        queue.add(("run", str(age)), rank)
-    assert len(queue) == len(ranks)
-    taken = []
-    while (entry := queue.take(1)) is not None:
-        taken.append(int(entry[0][1]))
-    never = datetime.max.replace(tzinfo=UTC)
-    key = {n: (-rank.priority, rank.deadline or never, -rank.path, n) for n, rank in enumerate(ranks)}
-    assert taken == sorted(range(len(ranks)), key=key.__getitem__)
-
-
-@given(st.lists(_ranks, max_size=10))
-def test_without_a_slot_only_what_is_critical_goes(ranks: list[Rank]) -> None:
-    queue = ReadyQueue()
-    for age, rank in enumerate(ranks):
-        queue.add(("run", str(age)), rank)
-    critical = sum(rank.priority is TaskPriority.CRITICAL for rank in ranks)
-    for _ in range(critical):
-        taken = queue.take(0)
-        assert taken is not None
-        assert taken[1] is False
-    assert queue.take(0) is None
-    assert len(queue) == len(ranks) - critical
-
 
 _names = st.sampled_from(["a", "price", "rows_result", "x9"])
 _values: st.SearchStrategy[JsonValue] = st.recursive(

@@ -70,6 +70,7 @@ def as_form(definition: WorkflowDefinition) -> dict[str, Any]:
                 "priority": task.priority,
                 "timeout": task.timeout_s,
                 "max_retries": task.max_retries,
+                "effects": task.effects,
                 **({"when": "wanted"} if task.when else {}),
             }
             for task in stage.tasks

@@ -107,7 +107,7 @@ def test_the_reference_has_every_command_with_every_option() -> None:
     page = TEXTS["docs/reference/command-line.md"]
     for name, options in COMMANDS.items():
         section = page.partition(f"## belltower {name}")[2].partition("\n## ")[0]
-        told = set(re.findall(r"^\| `(--[a-z]+)", section, re.MULTILINE)) | set(re.findall(r"`?(--[a-z]+) ", section))
+        told = set(re.findall(r"^\| `(--[a-z-]+)", section, re.MULTILINE)) | set(re.findall(r"`?(--[a-z-]+) ", section))
         assert {option for option in options if option.startswith("--")} <= told, name
 
 

@@ -44,27 +44,17 @@ def deposited(cash: Decimal, at: datetime) -> Change:
 
 def accepted(order: Order, at: datetime) -> Change:
     """``order`` was taken."""
-    return _change(EntryKind.ORDER_ACCEPTED, at, _order_data(order))
+    return _change(EntryKind.ORDER_ACCEPTED, at, order_data(order))
 
 
 def rejected(order: Order, at: datetime, reason: str) -> Change:
     """``order`` was refused."""
-    return _change(EntryKind.ORDER_REJECTED, at, {**_order_data(order), "reason": reason})
+    return _change(EntryKind.ORDER_REJECTED, at, {**order_data(order), "reason": reason})
 
 
 def filled(fill: Fill, cash: Decimal) -> Change:
     """A part of an order was executed; ``cash`` is what came in by it, commission taken off, negative for a buy."""
-    data: JsonObject = {
-        "fill_id": fill.fill_id,
-        "client_order_id": fill.client_order_id,
-        "symbol": fill.symbol,
-        "side": fill.side.value,
-        "quantity": str(fill.quantity),
-        "price": str(fill.price),
-        "commission": str(fill.commission),
-        "cash": str(cash),
-    }
-    return _change(EntryKind.ORDER_FILLED, fill.at, data)
+    return _change(EntryKind.ORDER_FILLED, fill.at, {**fill_data(fill), "cash": str(cash)})
 
 
 def ended(kind: EntryKind, client_order_id: str, at: datetime, reason: str) -> Change:
@@ -105,8 +95,8 @@ def read_order(data: JsonObject) -> Order:
         side=Side(text(data, "side")),
         quantity=number(data, "quantity"),
         type=OrderType(text(data, "type")),
-        limit_price=_optional(data, "limit_price"),
-        stop_price=_optional(data, "stop_price"),
+        limit_price=optional(data, "limit_price"),
+        stop_price=optional(data, "stop_price"),
     )
 
 
@@ -124,11 +114,8 @@ def read_fill(data: JsonObject, at: datetime) -> Fill:
     )
 
 
-def _change(kind: EntryKind, at: datetime, data: JsonObject) -> Change:
-    return Change(kind=kind, at=at, data={"version": VERSION, **data})
-
-
-def _order_data(order: Order) -> dict[str, JsonValue]:
+def order_data(order: Order) -> dict[str, JsonValue]:
+    """What `read_order` reads."""
     return {
         "client_order_id": order.client_order_id,
         "symbol": order.symbol,
@@ -140,5 +127,23 @@ def _order_data(order: Order) -> dict[str, JsonValue]:
     }
 
 
-def _optional(data: JsonObject, key: str) -> Decimal | None:
+def fill_data(fill: Fill) -> dict[str, JsonValue]:
+    """What `read_fill` reads; the moment is the entry's own."""
+    return {
+        "fill_id": fill.fill_id,
+        "client_order_id": fill.client_order_id,
+        "symbol": fill.symbol,
+        "side": fill.side.value,
+        "quantity": str(fill.quantity),
+        "price": str(fill.price),
+        "commission": str(fill.commission),
+    }
+
+
+def optional(data: JsonObject, key: str) -> Decimal | None:
+    """The decimal under ``key``, or ``None``."""
     return None if data[key] is None else number(data, key)
+
+
+def _change(kind: EntryKind, at: datetime, data: JsonObject) -> Change:
+    return Change(kind=kind, at=at, data={"version": VERSION, **data})

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC
@@ -19,6 +19,9 @@ from orchestration.ports.halt_store import HaltStore
 
 _log = logging.getLogger(__name__)
 
+BeforeResume = Callable[[str, str], Awaitable[None]]
+"""Takes the reason, and who resumes."""
+
 
 class HaltSwitch:
     """Halts and resumes the desk behind ``gate``, whose ``halt`` must ask this switch's `current`.
@@ -28,8 +31,17 @@ class HaltSwitch:
     cancelled or its process dies, `carry_out` does later; it may be called at any time and sends nothing twice.
     """
 
-    def __init__(self, *, store: HaltStore, gate: GatedBroker, clock: Clock, current: Halt | None) -> None:
+    def __init__(
+        self,
+        *,
+        store: HaltStore,
+        gate: GatedBroker,
+        clock: Clock,
+        current: Halt | None,
+        before_resume: BeforeResume | None = None,
+    ) -> None:
         self._store = store
+        self._before_resume = before_resume
         self._gate = gate
         self._clock = clock
         self._current = current
@@ -40,12 +52,17 @@ class HaltSwitch:
         self._acting = asyncio.Lock()
 
     @classmethod
-    async def open(cls, *, store: HaltStore, gate: GatedBroker, clock: Clock) -> "HaltSwitch":
-        """Load the halt that ``store`` holds; `carry_out` is the caller's to call."""
+    async def open(
+        cls, *, store: HaltStore, gate: GatedBroker, clock: Clock, before_resume: BeforeResume | None = None
+    ) -> "HaltSwitch":
+        """Load the halt that ``store`` holds; `carry_out` is the caller's to call.
+
+        ``before_resume`` is told why and by whom a halt is about to be lifted; if it raises, the halt goes on.
+        """
         current = await store.current()
         if current:
             _log.warning("%s; it still holds", current)
-        return cls(store=store, gate=gate, clock=clock, current=current)
+        return cls(store=store, gate=gate, clock=clock, current=current, before_resume=before_resume)
 
     @property
     def current(self) -> Halt | None:
@@ -82,10 +99,13 @@ class HaltSwitch:
         """Lift the halt, once that is kept; orders that closing positions has sent stay as they are.
 
         A halt that comes meanwhile holds. Without a halt only the audit row is added. Raises `DefinitionError` for an
-        empty reason, and `StoreUnavailableError` when it could not be kept: then the halt goes on.
+        empty reason, `StoreUnavailableError` when it could not be kept, and what ``before_resume`` raises: then the
+        halt goes on.
         """
         require_reason(reason, "resume")
         lifted, at, due = self._current, self._clock.now(), tuple(self._unkept)
+        if self._before_resume is not None:
+            await self._before_resume(reason, by)
         async with self._writing:
             await self._write(due)
             await self._store.resume(reason=reason, at=at, by=by)

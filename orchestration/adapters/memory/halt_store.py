@@ -28,6 +28,10 @@ class MemoryHaltStore:
         self._audit.append(AuditRow(at=at, by=by, action="resume", level=level, reason=reason))
         self._current = None
 
+    async def note(self, row: AuditRow) -> None:
+        """Add it."""
+        self._audit.append(row)
+
     async def audit(self, *, limit: int = 100) -> Sequence[AuditRow]:
         """The newest rows."""
         return self._audit[::-1][: max(limit, 0)]

@@ -1,145 +1,128 @@
-"""One open SQLite file and the one thread that may touch it."""
+"""One open store, whatever it is made of: SQLite or PostgreSQL, by its address."""
 
-import asyncio
-import sqlite3
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Protocol, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
-from sqlalchemy.pool import ConnectionPoolEntry, StaticPool
 
-from orchestration.adapters.sql.failures import translated
+from orchestration.adapters.sql.sqlite_store import SqliteStore
 from orchestration.domain.errors import DefinitionError
+from orchestration.domain.records import Claim, Record
+from orchestration.ports.ids import Ids
+from orchestration.system.ids import SystemIds
 
 T = TypeVar("T")
 
-OLDEST_SQLITE = (3, 35)
-_BUSY_TIMEOUT_MS = 5_000
-_BEGIN = "belltower_begin"
-_PRAGMAS = (
-    f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}",
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
-    "PRAGMA foreign_keys=ON",
-)
+
+class _Store(Protocol):
+    async def open(self) -> None: ...
+    async def close(self) -> None: ...
+    async def read(self, work: Callable[[Connection], T]) -> T: ...
+    async def write(self, work: Callable[[Connection], T], *, taken: str) -> T: ...
+    async def append(self, records: Sequence[Record]) -> None: ...
+    async def take_over(self) -> Sequence[Claim]: ...
+    async def backup(self, path: Path) -> None: ...
 
 
 class Database:
-    """A SQLite store, open between ``async with`` and its end; ``where`` names its file in messages.
+    """A store, open between ``async with`` and its end; ``where`` names it in messages, never with a password.
 
-    ``inline=True`` does all work on the caller's thread, as a simulation needs it; otherwise one thread of its own
-    does it, call after call, while the caller waits. Raises `DefinitionError` for an address or a file that cannot be
-    a store, `StoreUnavailableError` when the store cannot be reached now.
+    ``inline=True`` does all work on the caller's thread, as a simulation needs it, and is for SQLite only. Each time
+    it is opened it is another owner of runs. Raises `DefinitionError` for an address or a file that cannot be a
+    store, `StoreUnavailableError` when the store cannot be reached now.
     """
 
-    def __init__(self, url: str, *, inline: bool = False) -> None:
-        self._url = _sqlite_url(url)
-        self.where = f"the store {self._url.database}"
+    def __init__(self, url: str, *, inline: bool = False, ids: Ids | None = None) -> None:
+        self._url = _parsed(url)
         self._inline = inline
-        self._engine: Engine | None = None
-        self._thread: ThreadPoolExecutor | None = None
+        self._ids = ids or SystemIds()
+        self._store: _Store | None = None
+        self.sqlite = self._url.get_backend_name() == "sqlite"
+        self.where = f"the store {self._url.database if self.sqlite else _server(self._url)}"
+        if inline and not self.sqlite:
+            raise DefinitionError(f"{self.where} can't be used in a simulation; give it a SQLite file, {_EXAMPLE}")
 
     async def __aenter__(self) -> Self:
-        require_sqlite(sqlite3.sqlite_version_info)
-        self._thread = None if self._inline else ThreadPoolExecutor(1, thread_name_prefix="belltower-store")
-        try:
-            self._engine = await self._call(self._open)
-        except BaseException:
-            self._end_thread()
-            raise
+        store = self._made(self._ids.next_id())
+        await store.open()
+        self._store = store
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        engine, self._engine = self._engine, None
-        try:
-            if engine is not None:
-                await self._call(engine.dispose)
-        finally:
-            self._end_thread()
+        store, self._store = self._store, None
+        if store is not None:
+            await store.close()
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Return what ``work`` reads in one transaction; other processes may write meanwhile, it won't see it."""
-        return await self._call(lambda: self._transact(work, begin="BEGIN"))
+        """Return what ``work`` reads in one transaction; what is written meanwhile, it doesn't see."""
+        return await self._opened().read(work)
 
     async def write(self, work: Callable[[Connection], T], *, taken: str = "a row is there already") -> T:
-        """Return what ``work`` returns once what it wrote is on the disk; if it raises, nothing is kept.
+        """Return what ``work`` returns once what it wrote is durable; if it raises, nothing is kept.
 
         ``taken`` is the `DefinitionError` for a key that was there already. When cancelled, what has begun is
         finished first: otherwise nobody could say what was kept.
         """
-        return await self._call(lambda: self._transact(work, begin="BEGIN IMMEDIATE", taken=taken))
+        return await self._opened().write(work, taken=taken)
 
-    def _transact(self, work: Callable[[Connection], T], *, begin: str, taken: str = "") -> T:
-        if self._engine is None:
+    async def append(self, records: Sequence[Record]) -> None:
+        """Keep ``records``, one or more, as `RunStore.append` says; cancelled it does as `write` does."""
+        await self._opened().append(records)
+
+    async def take_over(self) -> Sequence[Claim]:
+        """See `RunStore.take_over`."""
+        return await self._opened().take_over()
+
+    async def backup(self, path: Path) -> None:
+        """Copy a SQLite store, as it is at one moment, to ``path``, which must not be there yet.
+
+        Reading waits meanwhile, writing does not. Raises `DefinitionError` when ``path`` can't be made and for
+        PostgreSQL, which has tools of its own.
+        """
+        await self._opened().backup(path)
+
+    def _made(self, owner: str) -> _Store:
+        if self.sqlite:
+            return SqliteStore(Path(str(self._url.database)), self.where, owner, inline=self._inline)
+        from orchestration.adapters.sql.postgres_store import PostgresStore  # asyncpg is an extra
+
+        return PostgresStore(self._url, self.where, owner)
+
+    def _opened(self) -> _Store:
+        if self._store is None:
             raise RuntimeError(f"{self.where} is not open; use it inside: async with Database(...)")
-        engine = self._engine.execution_options(**{_BEGIN: begin})
-        with translated(self.where, taken=taken), engine.begin() as connection:
-            return work(connection)
-
-    def _open(self) -> Engine:
-        # One connection, made and used by one thread; StaticPool keeps exactly that one.
-        engine = create_engine(self._url, poolclass=StaticPool, connect_args={"check_same_thread": True})
-        event.listen(engine, "connect", _on_connect)
-        event.listen(engine, "begin", _on_begin)
-        try:
-            with translated(self.where, opening=True), engine.execution_options(**{_BEGIN: "BEGIN"}).begin() as first:
-                first.exec_driver_sql("SELECT count(*) FROM sqlite_master")  # reads the file: is it a database at all?
-        except BaseException:
-            engine.dispose()
-            raise
-        return engine
-
-    async def _call(self, work: Callable[[], T]) -> T:
-        if self._thread is None:
-            return work()
-        call = asyncio.get_running_loop().run_in_executor(self._thread, work)
-        try:
-            await asyncio.wait([call])
-        except asyncio.CancelledError:
-            await asyncio.wait([call])
-            call.exception()  # looked at, so that the loop does not report it as lost
-            raise
-        return call.result()
-
-    def _end_thread(self) -> None:
-        if self._thread is not None:
-            self._thread.shutdown()
-            self._thread = None
+        return self._store
 
 
-def require_sqlite(version: tuple[int, ...]) -> None:
-    """Raise `DefinitionError` when the SQLite library that Python was built with is too old."""
-    if version < OLDEST_SQLITE:
-        found, needed = (".".join(map(str, numbers)) for numbers in (version, OLDEST_SQLITE))
-        raise DefinitionError(f"this Python's SQLite is {found}, and the store needs {needed}; use a newer Python")
+_EXAMPLE = f"such as sqlite:///{Path('/var/lib/belltower/belltower.db')}"
 
 
-def _sqlite_url(url: str) -> URL:
-    example = f"such as sqlite:///{Path('/var/lib/belltower/belltower.db')}"
+def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise DefinitionError(f"BELLTOWER_DATABASE_URL is no address of a database; give one {example}") from error
-    shown = parsed.render_as_string(hide_password=True)
-    if parsed.get_backend_name() != "sqlite":
-        raise DefinitionError(f"BELLTOWER_DATABASE_URL is {shown!r}; this version keeps its store in SQLite, {example}")
+        raise DefinitionError(f"BELLTOWER_DATABASE_URL is no address of a database; give one {_EXAMPLE}") from error
+    name = parsed.get_backend_name()
+    if name in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql")
+    if name != "sqlite":
+        raise DefinitionError(
+            f"BELLTOWER_DATABASE_URL is of {name!r}; this version keeps its store in SQLite, {_EXAMPLE}, "
+            "or in PostgreSQL, such as postgresql://belltower@localhost/belltower"
+        )
     if not parsed.database or parsed.database == ":memory:":
-        raise DefinitionError(f"BELLTOWER_DATABASE_URL is {shown!r} and names no file; give one {example}")
-    return parsed.set(drivername="sqlite+pysqlite")
+        raise DefinitionError(
+            f"BELLTOWER_DATABASE_URL is {parsed.render_as_string()!r} and names no file; give one {_EXAMPLE}"
+        )
+    return parsed
 
 
-def _on_connect(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-    connection.isolation_level = None  # transactions begin where `_on_begin` says, also around CREATE TABLE
-    for pragma in _PRAGMAS:
-        connection.execute(pragma)
-
-
-def _on_begin(connection: Connection) -> None:
-    connection.exec_driver_sql(str(connection.get_execution_options()[_BEGIN]))
+def _server(url: URL) -> str:
+    host = url.host or url.query.get("host") or "localhost"
+    return f"{url.database or url.username} at {host}{f':{url.port}' if url.port else ''}"

@@ -48,6 +48,12 @@ class SqlHaltStore:
 
         await self._database.write(write)
 
+    async def note(self, row: AuditRow) -> None:
+        """Add it in a transaction of its own."""
+        level = None if row.level is None else row.level.value
+        values = {"at": row.at, "by": row.by, "action": row.action, "level": level, "reason": row.reason}
+        await self._database.write(lambda connection: connection.execute(insert(audit_log).values(**values)).close())
+
     async def audit(self, *, limit: int = 100) -> Sequence[AuditRow]:
         """The newest rows, by the order in which they were added."""
         query = select(audit_log).order_by(audit_log.c.id.desc()).limit(max(limit, 0))

@@ -6,7 +6,7 @@ store has steps to go.
 
 from pathlib import Path
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 
 from orchestration.adapters.sql.database import Database
 from orchestration.adapters.sql.schema import SCHEMA_VERSION, metadata
@@ -18,6 +18,8 @@ _VERSION_TABLE = (  # to the letter what Alembic makes, as a test sees to
     "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
     "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
 )
+
+_MAKING = 0x62656C6C  # any number that nobody else locks: one process at a time makes or brings up the tables
 
 
 async def upgrade(database: Database) -> None:
@@ -39,6 +41,8 @@ def _check(connection: Connection, where: str) -> None:
     if version != SCHEMA_VERSION:
         found = "is empty" if version is None else f"is of version {version}, older than this one's {SCHEMA_VERSION}"
         raise DefinitionError(f"{where} {found}; open it with this Belltower once, which brings it up")
+    if connection.dialect.name != "sqlite":
+        return  # the server looks after its own
     damage = [str(row[0]) for row in connection.execute(text("PRAGMA integrity_check(1)")) if row[0] != "ok"]
     damage += [f"a row of {row[0]} has lost its run" for row in connection.execute(text("PRAGMA foreign_key_check"))]
     if damage:
@@ -46,6 +50,8 @@ def _check(connection: Connection, where: str) -> None:
 
 
 def _bring_up(connection: Connection, where: str) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MAKING})
     version = _version(connection, where)  # again, now that nobody else can write: two processes may start at once
     if version is None:
         metadata.create_all(connection)
@@ -67,19 +73,19 @@ def _migrate(connection: Connection) -> None:
 
 def _version(connection: Connection, where: str) -> str | None:
     """Return the store's version; ``None``: the file is empty."""
-    tables = set(connection.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'")).scalars())
+    tables = set(inspect(connection).get_table_names())
     if not tables:
         return None
     if "alembic_version" not in tables:
         raise DefinitionError(
-            f"{where} holds tables of another program ({min(tables)}); set BELLTOWER_DATABASE_URL to a file of its own"
+            f"{where} holds tables of another program ({min(tables)}); set BELLTOWER_DATABASE_URL to one of its own"
         )
     version = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     if version is None:
         return _NO_STEP_YET
     if not (isinstance(version, str) and len(version) == len(SCHEMA_VERSION) and version.isdecimal()):
         raise DefinitionError(
-            f"{where} has the version {version!r} of another program; set BELLTOWER_DATABASE_URL to a file of its own"
+            f"{where} has the version {version!r} of another program; set BELLTOWER_DATABASE_URL to one of its own"
         )
     if version > SCHEMA_VERSION:
         raise DefinitionError(

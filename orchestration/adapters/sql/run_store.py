@@ -2,28 +2,25 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TypedDict
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, exists, select, update
 
-from orchestration.adapters.json_text import from_text, to_text
+from orchestration.adapters.json_text import from_text
 from orchestration.adapters.sql.database import Database
-from orchestration.adapters.sql.schema import execution_events, executions
+from orchestration.adapters.sql.schema import execution_events, executions, owners
 from orchestration.domain.errors import DefinitionError
-from orchestration.domain.records import RUN_ENDINGS, Record, RecordKind, RunSummary
+from orchestration.domain.records import Claim, Record, RecordKind, RunSummary
 from orchestration.domain.states import RunStatus
 
-_UNFINISHED = [status for status in RunStatus if not status.ended]
+_UNFINISHED = [status.value for status in RunStatus if not status.ended]
+_ENDED = [status.value for status in RunStatus if status.ended]
 _NEWEST_FIRST = (executions.c.created_at.desc(), executions.c.id.desc())
+_KINDS = {kind.value: kind for kind in RecordKind}
 
-
-class _RunRow(TypedDict, total=False):
-    id: str
-    name: str
-    status: str
-    created_at: datetime
-    started_at: datetime
-    completed_at: datetime
+_GOING = 0
+"""The claim of a run that is being deleted: it is shown no more, though parts of it are there."""
+_AT_ONCE = 2_000
+"""How many records one transaction deletes: about 5 ms, for so long an append may wait."""
 
 
 class SqlRunStore:
@@ -34,64 +31,27 @@ class SqlRunStore:
 
     async def append(self, records: Sequence[Record]) -> None:
         """Keep ``records`` in one transaction; the rows of their runs follow in the same one."""
-        if not records:
-            return
-        events = [
-            {
-                "execution_id": record.run_id,
-                "sequence": record.sequence,
-                "kind": record.kind.value,
-                "at": record.at,
-                "stage": record.stage,
-                "task": record.task,
-                "data": to_text(record.data, f"run {record.run_id}, record {record.sequence}: data"),
-            }
-            for record in records
-        ]
-        created, changed = _run_rows(records)
+        if records:
+            await self._database.append(records)
 
-        def write(connection: Connection) -> None:
-            if created:
-                connection.execute(insert(executions), [*created.values()])
-            for run_id, row in changed.items():
-                connection.execute(update(executions).where(executions.c.id == run_id).values(**row))
-            connection.execute(insert(execution_events), events)
-
-        runs = ", ".join(dict.fromkeys(record.run_id for record in records))
-        await self._database.write(
-            write,
-            taken=f"a record of run {runs} is there already, or the run is unknown (it begins with "
-            f"{RecordKind.RUN_CREATED}); read its records again: somebody else carries this run out",
-        )
+    async def take_over(self) -> Sequence[Claim]:
+        """Become the owner of the unfinished runs of owners that are gone."""
+        return await self._database.take_over()
 
     async def records(self, run_id: str) -> Sequence[Record]:
         """All records of a run in sequence."""
-        query = select(execution_events).where(execution_events.c.execution_id == run_id)
-        rows = await self._database.read(
-            lambda connection: connection.execute(query.order_by(execution_events.c.sequence)).all()
-        )
-        return [
-            Record(
-                run_id=row.execution_id,
-                sequence=row.sequence,
-                kind=_kind(row.kind, run_id),
-                at=row.at,
-                stage=row.stage,
-                task=row.task,
-                data=from_text(row.data),
-            )
-            for row in rows
-        ]
+        return await self._database.read(lambda connection: _records(connection, run_id))
 
     async def unfinished(self) -> Sequence[str]:
         """The runs that have not ended, oldest first."""
-        query = select(executions.c.id).where(executions.c.status.in_([status.value for status in _UNFINISHED]))
+        query = select(executions.c.id).where(executions.c.status.in_(_UNFINISHED))
         query = query.order_by(executions.c.created_at, executions.c.id)
         return await self._database.read(lambda connection: connection.execute(query).scalars().all())
 
     async def runs(self, *, limit: int = 100) -> Sequence[RunSummary]:
         """The newest ``limit`` runs, newest first."""
-        query = select(executions).order_by(*_NEWEST_FIRST).limit(max(limit, 0))
+        query = select(executions).where(executions.c.claim != _GOING)
+        query = query.order_by(*_NEWEST_FIRST).limit(max(limit, 0))
         rows = await self._database.read(lambda connection: connection.execute(query).all())
         return [
             RunSummary(
@@ -105,38 +65,63 @@ class SqlRunStore:
             for row in rows
         ]
 
-
-def _run_rows(records: Sequence[Record]) -> tuple[dict[str, _RunRow], dict[str, _RunRow]]:
-    """Return the rows of the runs that ``records`` create, and by run what they change in rows that exist."""
-    created: dict[str, _RunRow] = {}
-    changed: dict[str, _RunRow] = {}
-    for record in records:
-        if record.kind is RecordKind.RUN_CREATED:
-            created[record.run_id] = _created_row(record, created)
-            continue
-        if record.kind is not RecordKind.RUN_STARTED and record.kind not in RUN_ENDINGS:
-            continue
-        row = changed.setdefault(record.run_id, {})
-        if record.kind is RecordKind.RUN_STARTED:
-            row["status"], row["started_at"] = RunStatus.RUNNING.value, record.at
-        else:
-            row["status"], row["completed_at"] = RUN_ENDINGS[record.kind].value, record.at
-    return created, changed
+    async def prune(self, before: datetime) -> int:
+        """Delete the runs that ended before ``before``, `_AT_ONCE` records a transaction."""
+        old = (executions.c.status.in_(_ENDED), executions.c.completed_at < before, executions.c.claim != _GOING)
+        mark = update(executions).where(*old).values(claim=_GOING)
+        count = await self._database.write(lambda connection: connection.execute(mark).rowcount)
+        going = select(executions.c.id).where(executions.c.claim == _GOING)
+        left = list(await self._database.read(lambda connection: connection.execute(going).scalars().all()))
+        while left:
+            done = await self._database.write(lambda connection: _delete_some(connection, left))
+            del left[:done]
+        carried_out = exists().where(executions.c.owner == owners.c.id)
+        forget = delete(owners).where(owners.c.gone, ~carried_out)
+        await self._database.write(lambda connection: connection.execute(forget).close())
+        return count
 
 
-def _created_row(record: Record, created: dict[str, _RunRow]) -> _RunRow:
-    name = record.data.get("name")
-    if not isinstance(name, str):
-        raise DefinitionError(f"run {record.run_id} has no name; put it into its first record's data as 'name'")
-    if record.run_id in created:
-        raise DefinitionError(f"run {record.run_id} is there already; give a new run an id of its own")
-    return {"id": record.run_id, "name": name, "status": RunStatus.PENDING.value, "created_at": record.at}
+def _records(connection: Connection, run_id: str) -> list[Record]:
+    shown = exists().where(executions.c.id == run_id, executions.c.claim != _GOING)
+    query = select(execution_events).where(execution_events.c.execution_id == run_id, shown)
+    return [
+        Record(
+            run_id=run_id,
+            sequence=sequence,
+            kind=_kind(kind, run_id),
+            at=at,
+            stage=stage,
+            task=task,
+            data=from_text(data),
+        )
+        for _, sequence, kind, at, stage, task, data in connection.execute(query.order_by(execution_events.c.sequence))
+    ]
+
+
+def _delete_some(connection: Connection, run_ids: Sequence[str]) -> int:
+    """Delete up to `_AT_ONCE` records, and the runs that have none left; return how many of ``run_ids`` are gone."""
+    room, gone = _AT_ONCE, 0
+    for run_id in run_ids:
+        its = execution_events.c.execution_id == run_id
+        past = (
+            select(execution_events.c.sequence).where(its).order_by(execution_events.c.sequence).offset(room).limit(1)
+        )
+        stop = connection.execute(past).scalar()
+        some = its if stop is None else its & (execution_events.c.sequence < stop)
+        room -= connection.execute(delete(execution_events).where(some)).rowcount
+        if stop is not None:
+            break
+        connection.execute(delete(executions).where(executions.c.id == run_id))
+        gone += 1
+        if room <= 0:
+            break
+    return gone
 
 
 def _kind(stored: str, run_id: str) -> RecordKind:
     try:
-        return RecordKind(stored)
-    except ValueError:
+        return _KINDS[stored]
+    except KeyError:
         raise DefinitionError(
             f"run {run_id} has a record of the kind {stored!r}, which this version does not know; upgrade Belltower"
         ) from None

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -14,11 +15,12 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    UniqueConstraint,
 )
 
 from orchestration.domain.errors import DefinitionError
 
-SCHEMA_VERSION = "0002"
+SCHEMA_VERSION = "0005"
 """The newest migration under ``migrations/versions``; versions are counted, so that newer and older can be told."""
 
 
@@ -50,9 +52,20 @@ executions = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("started_at", UtcDateTime),
     Column("completed_at", UtcDateTime),
+    Column("owner", Text),
+    Column("claim", Integer, nullable=False, server_default="1"),
     Index("executions_by_creation", "created_at", "id"),
     Index("executions_by_status", "status", "created_at"),
 )
+
+owners = Table(
+    "owners",
+    metadata,
+    Column("id", Text, primary_key=True, nullable=False),
+    Column("process", Integer, nullable=False),
+    Column("gone", Boolean, nullable=False),
+)
+"""Every store that was opened to carry out runs; ``gone``: its runs were taken over, and it may not append."""
 
 execution_events = Table(
     "execution_events",
@@ -107,4 +120,25 @@ api_tokens = Table(
     Column("sha256", Text, primary_key=True, nullable=False),
     Column("name", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+)
+
+order_log = Table(
+    "order_log",
+    metadata,
+    Column("id", Integer, primary_key=True, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("data", Text, nullable=False),
+    UniqueConstraint("account", "kind", "key", name="order_log_once"),
+)
+
+result_cache = Table(
+    "result_cache",
+    metadata,
+    Column("key", Text, primary_key=True, nullable=False),
+    Column("data", Text, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    Index("result_cache_by_end", "until"),
 )

@@ -168,4 +168,22 @@ def test_ours_have_a_prefix_and_those_of_003_have_none() -> None:
     assert names["max_retries"] == "MAX_RETRIES"
     assert {field for field, name in names.items() if name.startswith("BELLTOWER_")} == {
         "home", "calendar", "mode", "data", "symbols", "host", "port", "allow_public", "metrics_token_file",
+        "database_url", "history_days", "agent_limits", "task_type_limits",
     }  # fmt: skip
+
+
+def test_limits_are_names_with_numbers(monkeypatch: pytest.MonkeyPatch, nowhere: Path) -> None:
+    monkeypatch.setenv("BELLTOWER_AGENT_LIMITS", "economist=2, senior_analyst = 1")
+    assert TradingConfig().agent_limits == {"economist": 2, "senior_analyst": 1}
+
+
+@pytest.mark.parametrize("given", ["economist", "economist=none", "economist=0", "=2"])
+def test_a_wrong_limit_is_named_by_its_variable(monkeypatch: pytest.MonkeyPatch, nowhere: Path, given: str) -> None:
+    monkeypatch.setenv("BELLTOWER_AGENT_LIMITS", given)
+    with pytest.raises(DefinitionError, match="BELLTOWER_AGENT_LIMITS"):
+        TradingConfig()
+
+
+def test_the_store_is_in_the_home_unless_its_address_is_said(nowhere: Path) -> None:
+    assert TradingConfig(home=nowhere).store_url == f"sqlite:///{nowhere / 'belltower.db'}"
+    assert TradingConfig(home=nowhere, database_url="postgresql://desk@db/desk").store_url.startswith("postgresql://")

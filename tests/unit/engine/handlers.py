@@ -1,5 +1,6 @@
 """Functions that definitions of the flat form name."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -32,3 +33,8 @@ def spoil(numbers: list[int], inputs: dict[str, Any]) -> str:
     numbers.append(99)
     inputs["first"] = "spoilt"
     raise RuntimeError("boom")
+
+
+async def wait(seconds: float) -> None:
+    """A coroutine function that takes its time."""
+    await asyncio.sleep(seconds)

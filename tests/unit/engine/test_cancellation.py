@@ -128,6 +128,7 @@ def test_a_run_that_is_cancelled_before_its_start_never_starts_and_is_told_of() 
     assert out.status("quick") == out.result["stages"]["main"]["status"] == "cancelled"
     assert [record.kind for record in out.records] == [
         RecordKind.RUN_CREATED,
+        RecordKind.RUN_CANCELLING,
         RecordKind.TASK_CANCELLED,
         RecordKind.STAGE_COMPLETED,
         RecordKind.RUN_CANCELLED,

@@ -37,6 +37,7 @@ def test_the_results_of_what_it_needs_come_as_inputs() -> None:
 def test_an_attempt_knows_the_labels_of_its_workflow_and_its_deadline() -> None:
     out = run(staged(task("echo", deadline=after(60)), labels={"session": "2012-12-12"}), DESK)
     assert out.task("echo")["result"]["execution"] == {
+        "fencing_token": 1,
         "session": "2012-12-12",
         "id": out.result["execution_id"],
         "workflow": "test",

@@ -8,7 +8,7 @@ import pytest
 
 from orchestration.domain.definition import Workflow
 from orchestration.domain.errors import CircularDependencyError, DefinitionError
-from orchestration.engine.in_process_executor import agent_method
+from orchestration.engine.in_process_executor import method_name
 from tests.unit.engine.test_forms import read
 from tests.unit.engine.world import after, staged, task
 from workflows.tasks.base import Task
@@ -176,6 +176,6 @@ def test_an_agent_that_declares_what_it_does_is_not_asked_for_more() -> None:
             """Do anything."""
 
     junior = Declared()
-    assert agent_method(junior, "junior", "market_analysis") == junior.analyze
+    assert method_name(junior, "junior", "market_analysis") == "analyze"
     with pytest.raises(DefinitionError, match="agent 'junior' does no 'market_analysys'; did you mean"):
-        agent_method(Declared(), "junior", "market_analysys")
+        method_name(Declared(), "junior", "market_analysys")

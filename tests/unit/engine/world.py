@@ -92,6 +92,18 @@ def failing(times: int, error: Exception | None = None) -> Doing:
     return doing
 
 
+class NoChance:
+    """Draws nothing but zeros: delays come without jitter."""
+
+    def stream(self, name: str) -> "NoChance":
+        """The same for every name."""
+        return self
+
+    def random(self) -> float:
+        """Zero."""
+        return 0.0
+
+
 @dataclass
 class Outcome:
     """What came of a run; moments are seconds after the start."""
@@ -145,7 +157,14 @@ class World:
 async def open_world(agents: Mapping[str, object], **config: object) -> World:
     """An engine whose events are all noted; call it on a simulated loop."""
     clock, store = SimulatedClock(START), MemoryRunStore()
-    engine = WorkflowEngine(agents, SimpleNamespace(**config), run_store=store, clock=clock, ids=SimulatedIds(clock))
+    engine = WorkflowEngine(
+        agents,
+        SimpleNamespace(**config),
+        run_store=store,
+        clock=clock,
+        ids=SimulatedIds(clock),
+        randomness=NoChance(),
+    )
     world = World(engine, clock, store)
 
     async def note(event: OrchestrationEvent, data: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy import NullPool, create_engine
 from orchestration.adapters.sql import migration
 from orchestration.adapters.sql.database import Database
 from orchestration.adapters.sql.halt_store import SqlHaltStore
+from orchestration.adapters.sql.journal_rows import moment_text, rows_of
 from orchestration.adapters.sql.ledger import SqlLedger
 from orchestration.adapters.sql.migration import check, upgrade
 from orchestration.adapters.sql.run_store import SqlRunStore
@@ -24,6 +25,7 @@ from orchestration.adapters.sql.schema import SCHEMA_VERSION, metadata
 from orchestration.domain.errors import DefinitionError, StoreUnavailableError
 from orchestration.domain.halts import Halt, HaltLevel
 from orchestration.domain.records import Record, RunSummary
+from orchestration.domain.states import RunStatus
 from orchestration.ports.ledger import LedgerEntry
 from tests.contract.records import created, record
 
@@ -103,6 +105,17 @@ async def test_an_upgrade_keeps_what_is_there_and_a_second_one_changes_nothing(t
         assert [run.run_id for run in await SqlRunStore(database).runs()] == ["a"]
 
 
+def summary_of(first: Record) -> RunSummary:
+    return RunSummary(
+        run_id=first.run_id,
+        name="a day",
+        status=RunStatus.PENDING,
+        created_at=first.at,
+        started_at=None,
+        completed_at=None,
+    )
+
+
 async def contents(database: Database) -> tuple[list[RunSummary], list[Record], list[LedgerEntry]]:
     runs = SqlRunStore(database)
     return list(await runs.runs()), list(await runs.records("a")), list(await SqlLedger(database).entries())
@@ -112,18 +125,28 @@ async def test_a_store_of_version_1_comes_forward_with_all_it_holds(tmp_path: Pa
     path = tmp_path / "belltower.db"
     make_version(path, "0001")
     entry = LedgerEntry(sequence=1, at=created("a").at, kind="cash_deposited", data={"cash": "1000.00"})
+    kept = [created("a"), record("a", 2, note="kept"), created("b")]
+    rows = rows_of(kept, moment_text)
+    with closing(sqlite3.connect(path)) as connection, connection:  # as the version of then wrote them
+        connection.executemany(
+            "INSERT INTO executions (id, name, status, created_at) VALUES (?, ?, ?, ?)", rows.created
+        )
+        connection.executemany("INSERT INTO execution_events VALUES (?, ?, ?, ?, ?, ?, ?)", rows.events)
     async with Database(f"sqlite:///{path}") as database:
-        await SqlRunStore(database).append([created("a"), record("a", 2, note="kept"), created("b")])
         await SqlLedger(database).append([entry])
-        before = await contents(database)
-    assert before[2] == [entry]
 
     async with Database(f"sqlite:///{path}") as database:
         with pytest.raises(DefinitionError, match=r"is of version 0001, older .* open it with this Belltower once"):
             await check(database)
         await upgrade(database)
         await check(database)
-        assert await contents(database) == before
+        assert await contents(database) == (
+            [summary_of(kept[2]), summary_of(kept[0])],
+            kept[:2],
+            [entry],
+        )
+        claims = await SqlRunStore(database).take_over()
+        assert [(claim.run_id, claim.token) for claim in claims] == [("a", 2), ("b", 2)]  # nobody had them
         halt = Halt(level=HaltLevel.FLATTEN, reason="the new tables work", at=entry.at, by="cli")
         await SqlHaltStore(database).halt(halt)
         assert await SqlHaltStore(database).current() == halt
@@ -204,6 +227,7 @@ async def test_a_new_or_current_store_opens_without_loading_alembic(tmp_path: Pa
 import asyncio, sys
 from orchestration.adapters.sql.database import Database
 from orchestration.adapters.sql.halt_store import SqlHaltStore
+from orchestration.adapters.sql.journal_rows import moment_text, rows_of
 from orchestration.adapters.sql.ledger import SqlLedger
 from orchestration.adapters.sql.migration import check, upgrade
 async def main():
@@ -223,6 +247,7 @@ async def test_two_processes_may_make_the_same_store_at_once(tmp_path: Path) -> 
 import asyncio, sys
 from orchestration.adapters.sql.database import Database
 from orchestration.adapters.sql.halt_store import SqlHaltStore
+from orchestration.adapters.sql.journal_rows import moment_text, rows_of
 from orchestration.adapters.sql.ledger import SqlLedger
 from orchestration.adapters.sql.migration import upgrade
 async def main():

@@ -1,6 +1,5 @@
 """What Prometheus is told is complete, well named, bounded, and true to the events."""
 
-import asyncio
 import math
 import re
 from collections.abc import Mapping
@@ -51,7 +50,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
 
 
 def feed(metrics: Metrics, event: OrchestrationEvent, **data: Any) -> None:
-    asyncio.run(metrics(event, data))
+    metrics(event, data)
 
 
 def task(status: str = "running", **more: Any) -> dict[str, Any]:

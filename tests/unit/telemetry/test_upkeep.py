@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from orchestration.adapters.simulated.loop import run_simulated
+from orchestration.domain.errors import ClaimLostError
 from orchestration.domain.health import Health
 from orchestration.telemetry.health_board import HealthBoard
 from orchestration.telemetry.upkeep import first_error, keep_up, pause
@@ -105,3 +106,22 @@ def test_a_pause_is_as_long_as_it_was_to_be_whatever_becomes_of_the_wall_clock(s
         return asyncio.get_running_loop().time()
 
     assert run_simulated(main) == 60
+
+
+def test_a_part_whose_process_has_lost_its_runs_is_not_started_again() -> None:
+    part = Part(1, error=ExceptionGroup("days", [ClaimLostError("me", "the store")]))
+
+    async def main() -> None:
+        clock = SteeredClock(NOON)
+        board = HealthBoard(clock)
+        board.register("part")
+
+        async def report(source: str, message: str) -> None:
+            raise AssertionError(message)
+
+        await keep_up("part", part.work, clock=clock, board=board, report=report)
+
+    with pytest.raises(ExceptionGroup) as error:
+        run_simulated(main)
+    assert isinstance(first_error(error.value), ClaimLostError)
+    assert len(part.began) == 1

@@ -1,16 +1,18 @@
 """Day after day: what is announced, when it runs, and what changes about it. Sessions are 14:30 to 21:00 UTC."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from orchestration.adapters.memory.run_store import MemoryRunStore
 from orchestration.domain.errors import DefinitionError, StoreUnavailableError
+from orchestration.domain.reconciliation import Reconciled
 from orchestration.domain.records import RunSummary
 from orchestration.domain.states import RunStatus
-from orchestration.engine.recovery import interrupt_unfinished
 from tests.calendars import WeekdayCalendar
 from tests.desk import exchange
 from tests.fakes_market import FixedMarket, bars
@@ -329,6 +331,18 @@ def test_a_day_that_was_created_and_never_begun_is_run(tmp_path: Path) -> None:
     assert len(in_world(run, tmp_path, "2012-12-10T08:00").ended) == 1
 
 
+def test_a_day_whose_run_was_cancelled_before_it_began_is_run(tmp_path: Path) -> None:
+    """As the engine does with one of which nobody knew whether the store had kept it."""
+
+    async def run(world: World) -> None:
+        engine = world.daily.workflow_engine
+        await engine.cancel(await engine.create_workflow(world.daily.plan_day(MONDAY).to_definition()), "not made")
+        async with world.looping():
+            await world.until("2012-12-10T23:30")
+
+    assert len(in_world(run, tmp_path, "2012-12-10T08:00").ended) == 1
+
+
 def test_a_day_that_another_caller_runs_is_left_alone(tmp_path: Path) -> None:
     async def run(world: World) -> None:
         other = asyncio.create_task(world.daily.run_daily_workflow())
@@ -358,28 +372,121 @@ def test_a_day_that_was_stopped_goes_on_and_repeats_nothing_that_is_done(tmp_pat
     assert {task["status"] for task in result["tasks"].values()} == {"completed"}
 
 
-def test_a_crash_during_orders_leaves_their_outcome_open_and_nothing_is_built_on_it(tmp_path: Path) -> None:
-    dead, store = MemoryRunStore(), MemoryRunStore()
+class Died:
+    """A store as it was when its process died, and that process's day up to then."""
 
-    async def die(world: World) -> None:
-        async with world.looping():
-            await world.until("2012-12-10T14:40")
-            for summary in await dead.runs():
-                await store.append(await dead.records(summary.run_id))
+    def __init__(
+        self, home: Path, at: str, *, slow: Mapping[str, float] | None = None, last: int | None = None
+    ) -> None:
+        """``at`` is when it dies; of each run, it keeps the records up to the ``last`` one, an index."""
+        kept, dead = MemoryRunStore(), MemoryRunStore()
+
+        async def die(world: World) -> None:
+            async with world.looping():
+                await world.until(at)
+                for summary in await dead.runs():
+                    await kept.append((await dead.records(summary.run_id))[:last])
+
+        in_world(die, home, "2012-12-10T08:00", store=dead, slow=slow)
+        self.store = kept.successor()
+
+
+async def recover(world: World) -> list[tuple[str, str]]:
+    """Take over what a dead process left, as a loop wants to be told of it."""
+    return [(one.run_id, one.name) for one in await world.daily.workflow_engine.recover() if one.state]
+
+
+def test_after_a_crash_the_run_of_the_day_goes_on_and_repeats_nothing_that_is_done(tmp_path: Path) -> None:
+    died = Died(tmp_path, "2012-12-10T15:10")
 
     async def go_on(world: World) -> None:
-        assert await interrupt_unfinished(store, world.clock)
-        async with world.looping():
+        async with world.looping(recovered=await recover(world)):
+            await world.until("2012-12-11T05:00")
+
+    world = in_world(go_on, tmp_path, "2012-12-10T15:12", store=died.store)
+    assert [run.status for run in asyncio.run(_runs(world))] == [RunStatus.COMPLETED]
+    assert "execute_trades" not in world.asked
+    assert "market_monitoring@15:30Z" in world.asked
+    ((plan, result),) = world.ended
+    assert plan.date == MONDAY
+    assert result["tasks"]["data_collection"]["attempts"] == 1
+    assert world.market("next_session")[-1]["date"] == "2012-12-11"
+
+
+def test_after_a_crash_during_orders_the_desk_goes_by_what_it_finds_out(tmp_path: Path) -> None:
+    died = Died(tmp_path, "2012-12-10T14:40", slow={"execute_trades": 1800.0})
+
+    async def go_on(world: World) -> None:
+        async def asked(task_data: Mapping[str, Any]) -> Reconciled:
+            assert task_data["execution"]["task"] == "execute_trades"
+            return Reconciled.done({"by": "the broker's book"}, "all of it is there")
+
+        world.helpers["trade_execution"].reconcile_execute_trades = asked  # type: ignore[attr-defined]  # not every one has it
+        async with world.looping(recovered=await recover(world)):
             await world.until("2012-12-10T23:30")
 
-    in_world(die, tmp_path, "2012-12-10T08:00", store=dead, slow={"execute_trades": 1800.0})
-    world = in_world(go_on, tmp_path, "2012-12-10T14:41", store=store)
-    (plan, _) = world.ended[0]
-    left_out = {skipped.name: skipped.reason for skipped in plan.skipped}
-    assert left_out["execute_trades"].startswith("its outcome is unknown: see execution ")
-    assert left_out["position_check"].startswith("it needs execute_trades, which is left out")
+    world = in_world(go_on, tmp_path, "2012-12-10T14:41", store=died.store)
+    ((_, result),) = world.ended
+    assert result["tasks"]["execute_trades"]["result"] == {"by": "the broker's book"}
+    assert "execute_trades" not in world.asked
+    assert result["tasks"]["position_check"]["status"] == "completed"
+
+
+def test_after_a_crash_during_orders_nothing_is_built_on_what_nobody_can_tell(tmp_path: Path) -> None:
+    died = Died(tmp_path, "2012-12-10T14:40", slow={"execute_trades": 1800.0})
+
+    async def go_on(world: World) -> None:
+        async with world.looping(recovered=await recover(world)):
+            await world.until("2012-12-10T23:30")
+
+    world = in_world(go_on, tmp_path, "2012-12-10T14:41", store=died.store)
+    ((_, result),) = world.ended
+    assert result["tasks"]["execute_trades"]["status"] == "failed"
+    assert "its outcome is unknown" in result["tasks"]["execute_trades"]["error"]
+    assert result["tasks"]["position_check"]["status"] == "skipped"
     assert "execute_trades" not in world.asked
     assert "cancel_open_orders" in world.asked
+
+
+def test_a_day_that_a_crash_left_is_ended_when_its_time_is_over(tmp_path: Path) -> None:
+    died = Died(tmp_path, "2012-12-10T15:10")
+
+    async def go_on(world: World) -> None:
+        async with world.looping(recovered=await recover(world)):
+            await world.until("2012-12-13T23:30")
+
+    world = in_world(go_on, tmp_path, "2012-12-13T09:00", store=died.store)
+    assert [plan.date for plan, _ in world.ended] == [MONDAY, date(2012, 12, 13)]
+    left = {task["status"] for task in world.ended[0][1]["tasks"].values()}
+    assert left == {"completed", "expired", "skipped"}
+    assert world.asked.count("data_collection") == 1
+
+
+def test_a_day_that_cannot_be_planned_any_more_is_cancelled_and_the_next_one_comes(tmp_path: Path) -> None:
+    died = Died(tmp_path, "2012-12-10T15:10")
+
+    async def go_on(world: World) -> None:
+        recovered = [(run_id, name.replace("TEST", "XLON")) for run_id, name in await recover(world)]
+        async with world.looping(recovered=recovered):
+            await world.until("2012-12-11T10:30")
+
+    world = in_world(go_on, tmp_path, "2012-12-10T15:12", store=died.store)
+    assert [run.status for run in asyncio.run(_runs(world))] == [RunStatus.CANCELLED]
+    assert world.asked == []
+    assert "this desk's calendar is" in world.alerts[0]
+
+
+def test_a_day_that_another_process_runs_is_left_alone_and_that_is_said(tmp_path: Path) -> None:
+    died = Died(tmp_path, "2012-12-10T15:10")
+
+    async def watch(world: World) -> None:
+        async with world.looping():
+            await world.until("2012-12-11T05:00")
+
+    world = in_world(watch, tmp_path, "2012-12-10T15:12", store=died.store)
+    assert world.asked == []
+    (alert,) = world.alerts
+    assert "another process" in alert
 
 
 def test_what_failed_before_the_stop_is_not_tried_again(tmp_path: Path) -> None:
@@ -419,23 +526,15 @@ def test_what_broke_off_and_changes_nothing_is_begun_anew_with_the_results_befor
 
 
 def test_a_day_with_nothing_left_to_do_is_over(tmp_path: Path) -> None:
-    store = MemoryRunStore()
-
-    async def die(world: World) -> None:
-        dead = world.store
-        async with world.looping():
-            await world.until("2012-12-10T21:00:01")
-            for summary in await dead.runs():
-                records = list(await dead.records(summary.run_id))
-                await store.append(records[:-1])  # all but the line that says that the run has ended
+    died = Died(tmp_path, "2012-12-10T21:00:01", last=-1)  # all but the line that says that the run has ended
 
     async def go_on(world: World) -> None:
-        async with world.looping():
+        async with world.looping(recovered=await recover(world)):
             await world.until("2012-12-10T22:30")
 
-    in_world(die, tmp_path, "2012-12-10T08:00")
-    world = in_world(go_on, tmp_path, "2012-12-10T21:05", store=store)
+    world = in_world(go_on, tmp_path, "2012-12-10T21:05", store=died.store)
     assert world.asked == []
+    assert [result["status"] for _, result in world.ended] == ["completed"]
     assert [said["date"] for said in world.market("next_session")] == ["2012-12-11"]
 
 

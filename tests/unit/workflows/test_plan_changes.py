@@ -191,7 +191,7 @@ ENDED = Record(
 @pytest.mark.parametrize(
     ("status", "reason", "expected"),
     [
-        (RunStatus.RUNNING, "", True),
+        (RunStatus.RUNNING, "", False),
         (RunStatus.INTERRUPTED, "", True),
         (RunStatus.COMPLETED, "", False),
         (RunStatus.FAILED, "", False),
@@ -200,4 +200,4 @@ ENDED = Record(
     ],
 )
 def test_a_day_goes_on_after_a_crash_or_an_orderly_stop(status: RunStatus, reason: str, expected: bool) -> None:
-    assert goes_on(status, [replace(ENDED, data={"reason": reason})]) is expected
+    assert goes_on(status, [ENDED._replace(data={"reason": reason})]) is expected

@@ -1,0 +1,1 @@
+"""What is deleted of the past."""
