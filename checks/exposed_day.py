@@ -83,7 +83,7 @@ def tell_day(metrics: Metrics, clock: ManualClock, *, lasts_s: float) -> Mapping
 
                 async def follow(event: OrchestrationEvent, data: Mapping[str, Any]) -> None:
                     clock.moment = desk.clock.now()
-                    await metrics(event, data)
+                    metrics(event, data)
                     if event is OrchestrationEvent.STAGE_STARTED:
                         metrics.set_phase(data["stage"])
                     await _look(desk, metrics, board)
@@ -121,9 +121,9 @@ async def _look(desk: DeskParts, metrics: Metrics, board: HealthBoard) -> None:
 async def tell_every_trouble(metrics: Metrics) -> None:
     """Tell ``metrics`` of everything that an alert rule watches for, but what takes a silent Prometheus to notice."""
     failed = {"agent": "economist", "task_type": "macro_assessment", "task": "macro", "status": "failed"}
-    await metrics(OrchestrationEvent.TASK_FAILED, failed)
-    await metrics(OrchestrationEvent.WORKFLOW_FAILED, {"status": "failed", "duration_s": 1.0})
-    await metrics(OrchestrationEvent.SYSTEM_ALERT, {"source": EVENT_BUS, "message": "a handler raised"})
+    metrics(OrchestrationEvent.TASK_FAILED, failed)
+    metrics(OrchestrationEvent.WORKFLOW_FAILED, {"status": "failed", "duration_s": 1.0})
+    metrics(OrchestrationEvent.SYSTEM_ALERT, {"source": EVENT_BUS, "message": "a handler raised"})
     metrics.count_alert(AlertOutcome.FAILED)
     metrics.set_health((), Readiness(ready=False, reasons=("the store is failed",)))
     metrics.set_agent_health("junior_analyst", healthy=False)
