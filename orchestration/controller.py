@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import date, datetime, timedelta
 from importlib.metadata import version
@@ -14,11 +14,12 @@ from orchestration.api.schemas import Address
 from orchestration.config import TradingConfig
 from orchestration.days.day_types import DayType
 from orchestration.domain.errors import DefinitionError, OrchestrationError
+from orchestration.domain.events import OrchestrationEvent
 from orchestration.domain.halts import Halt, HaltLevel
 from orchestration.domain.health import ComponentHealth, Health, Readiness
 from orchestration.domain.json_value import JsonObject
 from orchestration.domain.records import Record, RunSummary
-from orchestration.engine.engine import WorkflowEngine
+from orchestration.engine.engine import JOURNAL, WorkflowEngine
 from orchestration.ports.clock import Clock
 from orchestration.system.clock import WallClock
 from orchestration.system.home_lock import home_lock
@@ -263,6 +264,7 @@ class OrchestrationController:
         for observer in (self._statistics, self._metrics):
             parts.engine.observe(observer)
         await parts.engine.register_event_handler(None, parts.relay)
+        await parts.engine.register_event_handler(OrchestrationEvent.SYSTEM_ALERT, self._look_at_once)
         self._board.register(DAYS)
         self._board.register(HEALTH_CHECKS)
         self._board.add_check("store", lambda: _look_at_store(parts))
@@ -274,6 +276,11 @@ class OrchestrationController:
             self._board.add_check(f"agent {name}", lambda agent=agent: _look_at(agent), required=False)  # type: ignore[misc]  # the default binds this agent
         await parts.switch.carry_out()
         return parts
+
+    async def _look_at_once(self, event: OrchestrationEvent, data: Mapping[str, Any]) -> None:
+        """Have readiness say now, not at the next health check, that the store is out or back."""
+        if data.get("source") == JOURNAL:
+            await self._board.run_checks()
 
     async def _go_on(self, run_id: str) -> None:
         """Carry out what a dead process began; what goes wrong with it harms nobody else."""

@@ -45,6 +45,8 @@ from orchestration.system.clock import WallClock
 from orchestration.system.ids import SystemIds
 from orchestration.system.randomness import SeededRandomness
 
+JOURNAL = "journal"
+"""The source of the alerts that the store is out, and back."""
 KEPT_WITHOUT_STORE = 1000
 KEPT_WITH_STORE = 10
 """How many ended runs an engine remembers, the newest; others are asked of the store."""
@@ -349,7 +351,7 @@ class WorkflowEngine:
 
     def _say_trouble(self, trouble: str | None) -> None:
         message = "the store takes records again" if trouble is None else f"nothing is started, {trouble}"
-        alert = {"source": "journal", "message": message, "at": iso(self.clock.now())}
+        alert = {"source": JOURNAL, "message": message, "at": iso(self.clock.now())}
         self._bus.publish(OrchestrationEvent.SYSTEM_ALERT, alert)
 
     def _remember(self, state: RunState) -> None:

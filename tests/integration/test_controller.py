@@ -477,3 +477,26 @@ async def test_the_stop_waits_no_longer_than_its_grace(tmp_path: Path, monkeypat
         async with asyncio.timeout(PATIENCE_S):
             await stop
     assert_nothing_half_started(tmp_path)
+
+
+async def test_while_the_store_is_out_readiness_says_so_at_once_and_what_is_under_way_goes_on_after(
+    tmp_path: Path,
+) -> None:
+    control = desk(tmp_path)
+    async with control:
+        engine = control.workflow_engine
+        assert engine is not None
+        await until(lambda: control.readiness().ready)
+        run_id = await engine.create_workflow(staged(task("data_collection")))
+        store, away = tmp_path / "belltower.db", tmp_path / "away.db"
+        store.rename(away)
+        run = asyncio.create_task(engine.execute_workflow(run_id))
+        await until(lambda: any("belltower.db" in reason for reason in control.readiness().reasons))
+        with pytest.raises(StoreUnavailableError, match="nothing new is taken on"):
+            await engine.create_workflow(staged(task("data_collection")))
+        away.rename(store)
+        await until(run.done)
+        await until(lambda: control.readiness().ready)
+        records = await engine.run_store.records(run_id)
+    assert [record.sequence for record in records] == list(range(1, len(records) + 1))
+    assert run.result()["execution_id"] == run_id
