@@ -20,10 +20,12 @@ class OwnerLock:
         """Make the file and lock it; nothing happens when this one holds it already."""
         try:
             while self._file is None:
-                self._path.parent.mkdir(exist_ok=True)
                 try:
+                    self._path.parent.mkdir(exist_ok=True)
                     file = self._path.open("w", encoding="utf-8")
-                except FileNotFoundError:  # the folder went with the last owner that closed
+                except (FileNotFoundError, FileExistsError):  # the folder went with the last owner that closed
+                    if self._path.parent.exists() and not self._path.parent.is_dir():
+                        raise
                     continue
                 self._lock(file)
         except OSError as error:

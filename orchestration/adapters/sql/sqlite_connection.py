@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from threading import Event
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -17,11 +18,12 @@ from orchestration.domain.errors import DefinitionError, OrchestrationError, Sto
 T = TypeVar("T")
 
 OLDEST_SQLITE = (3, 35)
-_BUSY_TIMEOUT_MS = 5_000
+_BUSY_TIMEOUT_MS, _TRIES = 5_000, 100
 _BEGIN = "belltower_begin"
 _PRAGMAS = (
-    f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}",
+    "PRAGMA busy_timeout=0",  # for the next one, which waits by itself: see `_set`
     "PRAGMA journal_mode=WAL",
+    f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
 )
@@ -137,7 +139,7 @@ class SqliteConnection:
         )
         try:
             for pragma in _PRAGMAS:
-                raw.execute(pragma).close()
+                _set(raw, pragma)
             raw.execute("SELECT count(*) FROM sqlite_master").close()  # reads the file: is it a database at all?
         except BaseException:
             raw.close()
@@ -151,6 +153,20 @@ class SqliteConnection:
         except OSError:
             return None
         return found.st_dev, found.st_ino
+
+
+def _set(raw: sqlite3.Connection, pragma: str) -> None:
+    """Execute ``pragma``, waiting for other processes: SQLite itself does not when two make a file a WAL at once."""
+    for _ in range(_TRIES - 1):
+        try:
+            raw.execute(pragma).close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            Event().wait(_BUSY_TIMEOUT_MS / 1000 / _TRIES)
+        else:
+            return
+    raw.execute(pragma).close()
 
 
 def require_sqlite(version: tuple[int, ...]) -> None:
