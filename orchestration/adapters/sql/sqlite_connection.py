@@ -19,10 +19,13 @@ T = TypeVar("T")
 
 OLDEST_SQLITE = (3, 35)
 _BUSY_TIMEOUT_MS, _TRIES = 5_000, 100
+_PRIMARY = 0xFF
+"""What of an extended result code says which kind it is."""
 _BEGIN = "belltower_begin"
 _PRAGMAS = (
-    "PRAGMA busy_timeout=0",  # for the next one, which waits by itself: see `_set`
+    "PRAGMA busy_timeout=0",  # for the next two, which wait by themselves: see `_set`
     "PRAGMA journal_mode=WAL",
+    "SELECT count(*) FROM sqlite_master",  # reads the file: is it a database at all?
     f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
@@ -140,7 +143,6 @@ class SqliteConnection:
         try:
             for pragma in _PRAGMAS:
                 _set(raw, pragma)
-            raw.execute("SELECT count(*) FROM sqlite_master").close()  # reads the file: is it a database at all?
         except BaseException:
             raw.close()
             raise
@@ -156,12 +158,15 @@ class SqliteConnection:
 
 
 def _set(raw: sqlite3.Connection, pragma: str) -> None:
-    """Execute ``pragma``, waiting for other processes: SQLite itself does not when two make a file a WAL at once."""
+    """Execute ``pragma``, waiting for other processes.
+
+    SQLite itself does not when two make a file a WAL, or mend the WAL of a dead process, at the same moment.
+    """
     for _ in range(_TRIES - 1):
         try:
             raw.execute(pragma).close()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+            if error.sqlite_errorcode & _PRIMARY != sqlite3.SQLITE_BUSY:
                 raise
             Event().wait(_BUSY_TIMEOUT_MS / 1000 / _TRIES)
         else:
