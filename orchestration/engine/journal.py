@@ -212,6 +212,7 @@ class Journal:
     def _say(self, trouble: str | None) -> None:
         if (trouble is None) != (self.trouble is None):
             self.trouble = trouble
+            _log.warning("the store takes records again" if trouble is None else f"the store is out: {trouble}")
             self._on_trouble(trouble)
         self.trouble = trouble
 
